@@ -5,4 +5,6 @@
 //! [`graph::Graph`], and everything done to one is a pass over it.
 
 pub mod graph;
+pub mod machine;
 pub mod ops;
+pub mod train;

@@ -1,1 +1,4 @@
 //! fer-tools
+
+pub mod augment;
+pub mod data;

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_file_cut_anywhere_is_an_error() {
         let noisy = image::RgbImage::from_fn(64, 64, |x, y| {
-            image::Rgb([(x * 37 ^ y * 91) as u8, (x * y) as u8, (x * 13) as u8])
+            image::Rgb([((x * 37) ^ (y * 91)) as u8, (x * y) as u8, (x * 13) as u8])
         });
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp] {
             let bytes = encode(format, &noisy.clone().into());

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn brightness_alone_does_not_tell_the_expression() {
         let data = dataset(3, 700, SIDE).unwrap();
-        let mut means = vec![(0.0, 0.0); 7];
+        let mut means = [(0.0, 0.0); 7];
         for index in 0..data.len() {
             let face = data.image(index);
             let sum: u32 = face.iter().map(|&pixel| u32::from(pixel)).sum();

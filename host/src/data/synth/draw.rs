@@ -31,6 +31,32 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// A box around the shape: least x and y, greatest x and y.
+    fn bounds(&self) -> [f32; 4] {
+        match *self {
+            Self::Ellipse(x, y, rx, ry) => [x - rx, y - ry, x + rx, y + ry],
+            Self::Line(ax, ay, bx, by, half) => [
+                ax.min(bx) - half,
+                ay.min(by) - half,
+                ax.max(bx) + half,
+                ay.max(by) + half,
+            ],
+            Self::Arc(x, y, width, sag, slope, half) => {
+                let (up, down) = (sag.min(0.0) - slope.abs(), sag.max(0.0) + slope.abs());
+                [
+                    x - width - half,
+                    y + up - half,
+                    x + width + half,
+                    y + down + half,
+                ]
+            }
+            Self::Lens(x, y, width, upper, lower) => {
+                let (up, down) = (upper.min(lower).min(0.0), upper.max(lower).max(0.0));
+                [x - width, y + up, x + width, y + down]
+            }
+        }
+    }
+
     /// Signed distance from a point, in face units, negative inside; exact enough near the edge,
     /// where it matters.
     fn distance(&self, x: f32, y: f32) -> f32 {
@@ -100,7 +126,14 @@ impl Canvas {
 
     /// Blends the part of a shape that lies inside `mask`.
     pub(super) fn draw_within(&mut self, shape: Shape, mask: Option<Shape>, tone: f32) {
+        // A pixel beyond the edge nothing is covered; most of the picture ends here.
+        let margin = 1.0 / self.scale;
+        let [left, top, right, bottom] = shape.bounds();
+        let (across, down) = (left - margin..right + margin, top - margin..bottom + margin);
         for (value, &(x, y)) in self.values.iter_mut().zip(&self.points) {
+            if !(across.contains(&x) && down.contains(&y)) {
+                continue;
+            }
             let mut distance = shape.distance(x, y);
             if let Some(mask) = mask {
                 distance = distance.max(mask.distance(x, y));

@@ -1,1 +1,3 @@
 //! fer-tools
+
+pub mod report;

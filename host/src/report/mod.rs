@@ -1,0 +1,26 @@
+//! What a run leaves for people to read: measures, pictures and TensorBoard files.
+//!
+//! Nothing here trains or loads data; it only reads what the other modules computed.
+
+mod axes;
+mod confusion;
+mod curves;
+mod metrics;
+mod svg;
+mod table;
+mod tensorboard;
+
+pub use confusion::confusion_picture;
+pub use curves::{CurvesError, EpochMetrics, curves_picture, read_metrics};
+pub use metrics::{ClassScore, ECE_BINS, Evaluation, EvaluationError};
+pub use svg::{Svg, SvgError};
+pub use tensorboard::{EventError, EventWriter};
+
+/// `text` with every character that neither XML 1.0 nor a terminal can show replaced by U+FFFD, so
+/// that a label name from a file can't break a table or a picture.
+fn printable(text: &str) -> String {
+    let shown = |c: char| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    text.chars()
+        .map(|c| if shown(c) { c } else { '\u{FFFD}' })
+        .collect()
+}

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use fer_models::atomic::write_atomic;
+use fer_models::write_atomic;
 use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg;
 use thiserror::Error;
@@ -37,14 +37,9 @@ pub enum SvgError {
     /// The PNG could not be encoded.
     #[error("PNG: {0}")]
     Encode(String),
-    /// The file could not be written.
-    #[error("{}: {source}", path.display())]
-    Write {
-        /// File to write.
-        path: PathBuf,
-        /// Reason.
-        source: io::Error,
-    },
+    /// The file could not be written; the error names it.
+    #[error(transparent)]
+    Write(#[from] io::Error),
 }
 
 /// A finished picture, as SVG text.
@@ -91,7 +86,7 @@ impl Svg {
     /// # Errors
     /// The file could not be written.
     pub fn save_svg(&self, path: &Path) -> Result<(), SvgError> {
-        save(path, self.0.as_bytes())
+        Ok(write_atomic(path, |out| out.write_all(self.0.as_bytes()))?)
     }
 
     /// Writes [`png`](Self::png); the file appears whole or not at all.
@@ -99,15 +94,9 @@ impl Svg {
     /// # Errors
     /// As [`png`](Self::png), or the file could not be written.
     pub fn save_png(&self, path: &Path, scale: f32) -> Result<(), SvgError> {
-        save(path, &self.png(scale)?)
+        let png = self.png(scale)?;
+        Ok(write_atomic(path, |out| out.write_all(&png))?)
     }
-}
-
-fn save(path: &Path, bytes: &[u8]) -> Result<(), SvgError> {
-    write_atomic(path, |out| out.write_all(bytes)).map_err(|source| SvgError::Write {
-        path: path.into(),
-        source,
-    })
 }
 
 /// Options whose font database holds the built-in font and no other.

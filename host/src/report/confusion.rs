@@ -1,7 +1,6 @@
 //! The confusion matrix as a picture.
 
 use super::metrics::{Evaluation, ratio};
-use super::printable;
 use super::svg::{Anchor, Canvas, Svg, TextStyle, shorten, text_width};
 use super::table::share;
 
@@ -31,7 +30,7 @@ pub fn confusion_picture(evaluation: &Evaluation, title: &str) -> Svg {
         .labels()
         .names()
         .iter()
-        .map(|name| shorten(&printable(name), NAME))
+        .map(|name| shorten(name, NAME))
         .collect();
     let n = names.len() as f32;
     let widest = names

@@ -15,12 +15,3 @@ pub use curves::{CurvesError, EpochMetrics, curves_picture, read_metrics};
 pub use metrics::{ClassScore, ECE_BINS, Evaluation, EvaluationError};
 pub use svg::{Svg, SvgError};
 pub use tensorboard::{EventError, EventWriter};
-
-/// `text` with every character that neither XML 1.0 nor a terminal can show replaced by U+FFFD, so
-/// that a label name from a file can't break a table or a picture.
-fn printable(text: &str) -> String {
-    let shown = |c: char| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    text.chars()
-        .map(|c| if shown(c) { c } else { '\u{FFFD}' })
-        .collect()
-}

@@ -10,8 +10,6 @@ use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg;
 use thiserror::Error;
 
-use super::printable;
-
 /// DejaVu Sans, Latin subset (`host/assets/README.md`).
 static FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-latin.ttf");
 
@@ -244,9 +242,10 @@ impl Canvas {
     }
 }
 
-/// `text` as XML character data or attribute value.
-pub(super) fn escape(text: &str) -> String {
-    printable(text)
+/// `text` as XML character data or attribute value; U+FFFD stands for what XML 1.0 can't hold.
+fn escape(text: &str) -> String {
+    let held = |c: char| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    text.replace(|c| !held(c), "\u{FFFD}")
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

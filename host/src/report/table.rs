@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::metrics::{Evaluation, ratio};
-use super::printable;
 
 impl Evaluation {
     /// The evaluation as a plain-text table that ends in a newline: totals, scores by class, and
@@ -17,7 +16,7 @@ impl Evaluation {
     }
 
     fn write_table(&self, out: &mut String) -> std::fmt::Result {
-        let names: Vec<String> = self.labels().names().iter().map(|n| printable(n)).collect();
+        let names = self.labels().names();
         let width = |text: &str| text.chars().count();
         let first = names.iter().map(|n| width(n)).max().unwrap_or(0).max(12);
 
@@ -84,7 +83,7 @@ mod tests {
     #[test]
     fn table_reads_as_written() {
         let labels =
-            Labels::new(vec!["happy".into(), "a\u{1b}[31m".into(), "none".into()]).expect("labels");
+            Labels::new(vec!["happy".into(), "naïveté".into(), "none".into()]).expect("labels");
         let logits = [
             9.0, 0.0, 0.0, // happy → happy
             9.0, 0.0, 0.0, // happy → happy
@@ -97,16 +96,16 @@ images 4  accuracy 75.00 %  loss 2.2502  macro F1 0.4889  ECE 0.2498
 
 class         precision  recall      F1  images
 happy            1.0000  0.6667  0.8000       3
-a\u{FFFD}[31m           0.5000  1.0000  0.6667       1
+naïveté          0.5000  1.0000  0.6667       1
 none             0.0000  0.0000  0.0000       0
 
-true \\ pred    happy  a\u{FFFD}[31m    none   total
-happy              2       1       0       3
-               66.7%   33.3%    0.0%
-a\u{FFFD}[31m             0       1       0       1
-                0.0%  100.0%    0.0%
-none               0       0       0       0
-                   -       -       -
+true \\ pred    happy  naïveté    none   total
+happy              2        1       0       3
+               66.7%    33.3%    0.0%
+naïveté            0        1       0       1
+                0.0%   100.0%    0.0%
+none               0        0       0       0
+                   -        -       -
 ";
         assert_eq!(e.table(), expected, "\n{}", e.table());
     }

@@ -130,7 +130,7 @@ mod tests {
             if at > 0 {
                 prop_assert_eq!(read(&bytes[..at]), Next::Broken);
             }
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1u8 << bit;
             prop_assert_eq!(read(&bytes), Next::Broken);
         }
 

@@ -11,5 +11,6 @@ pub mod graph;
 pub mod loader;
 pub mod machine;
 pub mod ops;
+pub mod predict;
 pub mod report;
 pub mod train;

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use fer_models::Crops;
 use proptest::prelude::*;
 use rand_chacha::rand_core::SeedableRng;
@@ -178,20 +176,6 @@ fn toml_is_checked() {
     Augment::strong().validate().unwrap();
     let text = toml::to_string(&Augment::strong()).unwrap();
     assert_eq!(toml::from_str::<Augment>(&text).unwrap(), Augment::strong());
-}
-
-/// `cargo test -p fer-tools --lib augment -- --ignored --nocapture` prints the cost.
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_strong_augmentation() {
-    let (strong, tile, pre) = (Augment::strong(), tile(), pre());
-    let (mut rng, mut out) = (ChaCha8Rng::seed_from_u64(1), vec![0.0; 44 * 44]);
-    let start = Instant::now();
-    for _ in 0..20_000 {
-        strong.apply(&mut rng, &pre, &tile, &mut out);
-    }
-    let micros = start.elapsed().as_secs_f64() * 1e6 / 20_000.0;
-    assert!(micros < 40.0, "{micros:.1} us a tile");
 }
 
 proptest! {

@@ -77,7 +77,10 @@ fn parse_side(text: &str) -> Result<usize, String> {
 }
 
 fn parse_within(text: &str, least: usize, most: usize) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
 }
 
@@ -91,7 +94,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
 }
 
 fn options(skip_bad: bool) -> LoadOptions {
-    LoadOptions { skip_bad, ..LoadOptions::default() }
+    LoadOptions {
+        skip_bad,
+        ..LoadOptions::default()
+    }
 }
 
 fn info(args: &InfoArgs) -> Result<()> {

@@ -1,6 +1,6 @@
 //! One pair of axes with a training and a validation curve.
 
-use super::svg::{Anchor, Canvas, TextStyle, text_width};
+use super::canvas::{Anchor, Canvas, TextStyle, text_width};
 
 /// Width and height of a panel with its labels, in units.
 pub(super) const PANEL: (f32, f32) = (520.0, 372.0);

@@ -1,7 +1,8 @@
 //! The confusion matrix as a picture.
 
+use super::canvas::{Anchor, Canvas, TextStyle, shorten, text_width};
 use super::metrics::{Evaluation, ratio};
-use super::svg::{Anchor, Canvas, Svg, TextStyle, shorten, text_width};
+use super::svg::Svg;
 use super::table::share;
 
 const PAD: f32 = 24.0;

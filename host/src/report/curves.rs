@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::axes::{Curve, PANEL, Panel};
-use super::svg::{Anchor, Canvas, Svg, TextStyle, text_width};
+use super::canvas::{Anchor, Canvas, TextStyle, text_width};
+use super::svg::Svg;
 
 const PAD: f32 = 24.0;
 const TITLE: f32 = 20.0;

@@ -3,6 +3,7 @@
 //! Nothing here trains or loads data; it only reads what the other modules computed.
 
 mod axes;
+mod canvas;
 mod confusion;
 mod curves;
 mod metrics;

@@ -88,6 +88,26 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compress::slim::testing::{classify, layer};
+    use crate::graph::Graph;
+    use crate::graph::build::GraphBuilder;
+
+    #[test]
+    fn the_table_lines_up() {
+        let graph = |width| -> Graph {
+            let (mut b, x) = GraphBuilder::new([1, 6, 6]);
+            let x = layer(&mut b, "first", x, 1, width);
+            classify(b, x, width)
+        };
+        let expected = "\
+hand-made    channels   parameters   multiply-adds       bytes
+first.conv      4 → 2      44 → 22     1,296 → 648   208 → 104
+logits          3 → 3      15 →  9        12 →   6    60 →  36
+total           4 → 2      59 → 31     1,308 → 654   268 → 140
+52.5 % of the parameters and 50.0 % of the multiply-adds are left; the largest activations take \
+576 bytes, before 1,152";
+        assert_eq!(Report::between(&graph(4), &graph(2)).to_string(), expected);
+    }
 
     #[test]
     fn thousands_are_grouped() {

@@ -172,6 +172,19 @@ fn a_map_times_its_own_sigmoid_is_prunable() {
 }
 
 #[test]
+fn a_gate_alone_cannot_silence_a_map() {
+    let (mut b, x) = GraphBuilder::new([1, 6, 6]);
+    let bare = b.conv("bare", x, conv(1, 4));
+    let normed = layer(&mut b, "first", x, 1, 4);
+    let gate = b.push("sigmoid", Op::Sigmoid, &[normed]);
+    let gated = b.push("mul", Op::Mul, &[bare, gate]);
+    let last = layer(&mut b, "last", gated, 4, 4);
+    let graph = classify(b, last, 4);
+    assert!(!prunable(&graph, "bare"));
+    assert!(!prunable(&graph, "first.conv"));
+}
+
+#[test]
 fn a_branch_without_norm_pins_the_sum() {
     let (mut b, x) = GraphBuilder::new([1, 6, 6]);
     let normed = layer(&mut b, "first", x, 1, 4);

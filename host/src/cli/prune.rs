@@ -92,3 +92,54 @@ pub(crate) fn run(args: Args) -> Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn options(flags: &str) -> Result<SlimOptions, clap::error::ErrorKind> {
+        let line = format!("prune in.safetensors --out out.safetensors {flags}");
+        let parsed = Line::try_parse_from(line.split_whitespace());
+        parsed.map(|line| line.args.options()).map_err(|e| e.kind())
+    }
+
+    #[test]
+    fn each_target_is_read() {
+        let target = |flags| options(flags).map(|o| o.target);
+        assert_eq!(target("--percent 0.3"), Ok(Target::Percent(0.3)));
+        assert_eq!(
+            target("--keep-params 4.85M"),
+            Ok(Target::KeepParams(Budget::Absolute(4_850_000)))
+        );
+        assert_eq!(
+            target("--keep-macs 25%"),
+            Ok(Target::KeepMacs(Budget::Fraction(0.25)))
+        );
+        let floor = options("--percent 0.5 --min-channels 16").map(|o| o.min_channels);
+        assert_eq!(floor, Ok(16));
+    }
+
+    #[test]
+    fn wrong_flags_are_usage_errors() {
+        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
+        let cases = [
+            ("", MissingRequiredArgument),
+            ("--percent 0.5 --keep-macs 0.5", ArgumentConflict),
+            ("--percent 50", ValueValidation),
+            ("--percent nan", ValueValidation),
+            ("--keep-params lots", ValueValidation),
+            ("--percent 0.5 --min-channels 0", ValueValidation),
+        ];
+        for (flags, kind) in cases {
+            assert_eq!(options(flags), Err(kind), "{flags}");
+        }
+    }
+}

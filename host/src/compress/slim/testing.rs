@@ -194,7 +194,7 @@ fn random_layer(
     if from.channels == outputs {
         groups.push(outputs);
     }
-    if from.channels % 2 == 0 && outputs % 2 == 0 {
+    if from.channels.is_multiple_of(2) && outputs.is_multiple_of(2) {
         groups.push(2);
     }
     let conv = Conv2d {

@@ -4,6 +4,13 @@
 //! `checkpoint` → `compress` → `export`; `report` reads what the others wrote. A network is a
 //! [`graph::Graph`], and everything done to one is a pass over it.
 
+pub mod augment;
+pub mod checkpoint;
 pub mod compress;
+pub mod data;
 pub mod graph;
+pub mod loader;
+pub mod machine;
 pub mod ops;
+pub mod report;
+pub mod train;

@@ -58,6 +58,21 @@ fn parse_fraction(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
+    /// The command for the checkpoint's history, defaults spelled out.
+    fn command(&self) -> String {
+        let target = match self.options().target {
+            Target::Percent(percent) => format!("--percent {percent}"),
+            Target::KeepParams(budget) => format!("--keep-params {budget}"),
+            Target::KeepMacs(budget) => format!("--keep-macs {budget}"),
+        };
+        format!(
+            "fer-tools prune {} {target} --min-channels {} --out {}",
+            self.checkpoint.display(),
+            self.min_channels,
+            self.out.display()
+        )
+    }
+
     fn options(&self) -> SlimOptions {
         let target = match (self.percent, self.keep_params, self.keep_macs) {
             (Some(percent), ..) => Target::Percent(percent),
@@ -78,6 +93,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let slimmed = slim(&checkpoint.network, &args.options())
         .with_context(|| format!("cannot prune {}", args.checkpoint.display()))?;
     checkpoint.network = slimmed.network;
+    checkpoint.history.commands.push(args.command());
+    // it was measured on the network before
+    checkpoint.history.validation_accuracy = None;
     checkpoint.save(&args.out)?;
     let mut out = std::io::stdout().lock();
     if args.json {

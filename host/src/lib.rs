@@ -6,6 +6,7 @@
 
 pub mod augment;
 pub mod checkpoint;
+pub mod compress;
 pub mod data;
 pub mod graph;
 pub mod loader;

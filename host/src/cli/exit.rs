@@ -1,0 +1,42 @@
+//! From an error to an exit code: 0 done, 1 the work failed, 2 wrong usage, 78 wrong configuration.
+
+use std::process::ExitCode;
+
+use fer_models::ModelError;
+use fer_tools::train::TrainError;
+
+/// A recipe, manifest or pipeline file that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Configuration(pub(crate) String);
+
+/// Flags that do not go together in a way that clap cannot say.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Prints the error, if there is one, and says how the process ends.
+pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let is_broken_pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    if error
+        .chain()
+        .any(|e| e.downcast_ref().is_some_and(is_broken_pipe))
+    {
+        // the reader of our output has seen enough
+        return ExitCode::SUCCESS;
+    }
+    tracing::error!("{error:#}");
+    let any = |test: &dyn Fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(test);
+    if any(&|e| e.is::<Usage>() || matches!(e.downcast_ref(), Some(TrainError::Option { .. }))) {
+        return ExitCode::from(2);
+    }
+    let configuration = any(&|e| {
+        e.is::<Configuration>()
+            || e.downcast_ref::<ModelError>()
+                .is_some_and(ModelError::is_configuration)
+    });
+    ExitCode::from(if configuration { 78 } else { 1 })
+}

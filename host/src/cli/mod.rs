@@ -1,0 +1,54 @@
+//! The command line: parse, validate, call the library, print. One file a subcommand.
+
+mod data;
+mod exit;
+mod progress;
+mod prune;
+mod recipe;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Train, prune, export and judge networks that read facial expressions.
+///
+/// A first run without any download:
+///   fer-tools train synth:7:2100 --out runs/first --arch vgg19 --width 0.125 --channels 1 --epochs 4
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more (-v) or much more (-vv) on stderr
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Data(data::Args),
+    Train(Box<train::Args>),
+    Prune(prune::Args),
+}
+
+/// Runs the program.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let level = ["info", "debug", "trace"][usize::from(cli.verbose.min(2))];
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("FER_LOG")
+                .unwrap_or_else(|_| format!("warn,fer_tools={level}").into()),
+        )
+        .init();
+    let result = match cli.command {
+        Command::Data(args) => data::run(args),
+        Command::Train(args) => train::run(*args),
+        Command::Prune(args) => prune::run(args),
+    };
+    exit::code(result)
+}

@@ -1,0 +1,391 @@
+//! `fer-tools train`: train, fine-tune, distil, resume.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use fer_models::{Labels, Preprocess};
+use fer_tools::augment::Augment;
+use fer_tools::checkpoint::{Checkpoint, History};
+use fer_tools::data::{self, LoadOptions};
+use fer_tools::graph::build::{Architecture, NAMES, build};
+use fer_tools::graph::count::Counts;
+use fer_tools::graph::init;
+use fer_tools::train::{BEST_FILE, Clip, Device, LAST_FILE, Outcome, Schedule, Setup, Trainer};
+
+use super::exit::Usage;
+use super::progress::Progress;
+use super::recipe::{self, Recipe};
+
+const EXAMPLES: &str = "\
+Examples:
+  Without any download, in seconds:
+    fer-tools train synth:7:2100 --out runs/first --arch vgg19 --width 0.125 --channels 1 --epochs 4
+  The reference recipe on FER2013:
+    fer-tools train fer2013.csv --out runs/vgg19
+  From a recipe, one thing changed:
+    fer-tools train fer2013.csv.xz --recipe host/recipes/vgg19-lite.toml --seed 2 --out runs/lite-2
+  Go on after a power cut:
+    fer-tools train --resume runs/vgg19
+  Win accuracy back after pruning, with the unpruned network as teacher:
+    fer-tools train fer2013.csv --from slim.safetensors --distill runs/vgg19/best.safetensors --out runs/slim";
+
+/// Train a network, from scratch, from a checkpoint, or from where a run stopped.
+///
+/// What a recipe does not say and no flag sets is the reference's: VGG19, 250 epochs of 128 images,
+/// SGD with momentum 0.9, learning rate 0.01, weight decay 5e-4, gradients clamped to ±0.1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, or synth:SEED:COUNT
+    #[arg(value_name = "DATA", required_unless_present = "resume")]
+    data: Option<String>,
+    /// Folder for checkpoints and logs of a new run
+    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// Go on with the run in this folder exactly where it stopped
+    #[arg(long, value_name = "DIR", exclusive = false, conflicts_with_all = ["data", "out", "new"])]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    new: NewRun,
+    /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    device: Place,
+    /// CPU threads; all cores if not given. The same number gives the same weights
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Save the run this often; a killed run loses that much at most
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = parse_minutes)]
+    checkpoint_minutes: f64,
+    /// Count wrong rows and unreadable images instead of stopping at the first
+    #[arg(long)]
+    skip_bad: bool,
+}
+
+/// What only a new run is told.
+#[derive(Debug, clap::Args)]
+#[group(id = "new", multiple = true)]
+struct NewRun {
+    /// TOML file with the network and the training; flags change what it says
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Architecture
+    #[arg(long, value_parser = NAMES, conflicts_with = "from")]
+    arch: Option<String>,
+    /// Multiplies the channel counts
+    #[arg(long, conflicts_with = "from")]
+    width: Option<f64>,
+    /// Image channels: 1 for grey, 3 for grey replicated as the references feed it
+    #[arg(long, conflicts_with = "from", value_parser = clap::value_parser!(u8).range(1..=3))]
+    channels: Option<u8>,
+    /// Probability of dropping a feature before the classifier
+    #[arg(long, conflicts_with = "from")]
+    dropout: Option<f32>,
+    /// Start from this checkpoint, pruned or not
+    #[arg(long, value_name = "CHECKPOINT")]
+    from: Option<PathBuf>,
+    /// Learn from this network besides the labels
+    #[arg(long, value_name = "CHECKPOINT")]
+    distill: Option<PathBuf>,
+    /// Passes over the training images
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images a step
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Learning rate: the first of the reference schedule, the highest of the others
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f32>,
+    /// How the learning rate moves
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleName>,
+    /// How training images differ from time to time
+    #[arg(long, value_enum)]
+    augment: Option<AugmentName>,
+    /// Share of each target spread over all classes
+    #[arg(long, value_name = "SHARE")]
+    label_smoothing: Option<f32>,
+    /// Weigh classes against their frequency
+    #[arg(long)]
+    class_weights: bool,
+    /// Pull of the weights towards zero
+    #[arg(long)]
+    weight_decay: Option<f32>,
+    /// Nesterov momentum
+    #[arg(long)]
+    nesterov: bool,
+    /// Clamp each gradient to ± this
+    #[arg(long, value_name = "BOUND", conflicts_with = "clip_norm")]
+    clip_value: Option<f32>,
+    /// Shorten the whole gradient to this length
+    #[arg(long, value_name = "BOUND")]
+    clip_norm: Option<f32>,
+    /// L1 pull on BatchNorm scales, before pruning: 1e-4
+    #[arg(long, value_name = "S")]
+    sparsity: Option<f32>,
+    /// Decay of the running average of weights that is evaluated and kept: 0.999
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f32>,
+    /// Seed of weights, order, augmentation and dropout
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScheduleName {
+    /// Constant to epoch 80, then times 0.9 every 5 epochs
+    Reference,
+    /// Two epochs of warm-up, then half a cosine
+    Cosine,
+    /// Up over the first 30 %, down over the rest
+    OneCycle,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AugmentName {
+    /// The centre crop
+    None,
+    /// Random crop and flip
+    Reference,
+    /// The reference's, and geometry, light, cutout, mixup
+    Strong,
+}
+
+/// A device as it stands on the command line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Cpu,
+    Cuda(usize),
+}
+
+fn parse_device(text: &str) -> Result<Place, String> {
+    match text.split_once(':').unwrap_or((text, "0")) {
+        ("cpu", "0") => Ok(Place::Cpu),
+        ("cuda", n) => n
+            .parse()
+            .map(Place::Cuda)
+            .map_err(|_| format!("expected a GPU number behind cuda:, found `{n}`")),
+        _ => Err("expected cpu, cuda or cuda:N".into()),
+    }
+}
+
+fn parse_minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse::<f64>().ok();
+    minutes
+        .filter(|m| (0.0..=1e5).contains(m))
+        .ok_or_else(|| "expected minutes, such as 5 or 0.5".into())
+}
+
+impl Place {
+    fn device(self) -> Result<Device> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(Usage(
+                "this build has no CUDA: build with --features cuda, or use --device cpu".into(),
+            )
+            .into()),
+            Self::Cuda(n) => candle_core::Device::new_cuda(n)
+                .map(Device::Candle)
+                .with_context(|| format!("cannot open cuda:{n}")),
+        }
+    }
+}
+
+impl NewRun {
+    /// The recipe, with what the flags change.
+    fn recipe(&self) -> Result<Recipe> {
+        let mut recipe: Recipe = match &self.recipe {
+            Some(path) => recipe::read(path)?,
+            None => Recipe::default(),
+        };
+        let network = recipe.network.get_or_insert_with(|| {
+            Architecture::published(self.arch.as_deref().unwrap_or("vgg19"))
+        });
+        if let Some(arch) = &self.arch {
+            network.name.clone_from(arch);
+        }
+        set(&mut network.width, self.width);
+        set(&mut network.channels, self.channels.map(usize::from));
+        set(&mut network.dropout, self.dropout);
+        let train = &mut recipe.train;
+        set(&mut train.epochs, self.epochs);
+        set(&mut train.batch, self.batch);
+        set(&mut train.seed, self.seed);
+        if let Some(name) = self.schedule {
+            train.schedule = name.with_rate(rate_of(&train.schedule));
+        }
+        if let Some(rate) = self.lr {
+            set_rate(&mut train.schedule, rate);
+        }
+        if let Some(name) = self.augment {
+            train.augment = match name {
+                AugmentName::None => Augment::none(),
+                AugmentName::Reference => Augment::reference(),
+                AugmentName::Strong => Augment::strong(),
+            };
+        }
+        set(&mut train.loss.label_smoothing, self.label_smoothing);
+        train.loss.class_weights |= self.class_weights;
+        set(&mut train.optimizer.weight_decay, self.weight_decay);
+        train.optimizer.nesterov |= self.nesterov;
+        set(&mut train.optimizer.clip, self.clip_value.map(Clip::Value));
+        set(&mut train.optimizer.clip, self.clip_norm.map(Clip::Norm));
+        set(&mut train.optimizer.sparsity, self.sparsity);
+        set(&mut train.optimizer.ema, self.ema);
+        Ok(recipe)
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn rate_of(schedule: &Schedule) -> f32 {
+    match *schedule {
+        Schedule::Reference { rate }
+        | Schedule::Cosine { rate, .. }
+        | Schedule::OneCycle { rate, .. } => rate,
+    }
+}
+
+fn set_rate(schedule: &mut Schedule, new: f32) {
+    match schedule {
+        Schedule::Reference { rate }
+        | Schedule::Cosine { rate, .. }
+        | Schedule::OneCycle { rate, .. } => *rate = new,
+    }
+}
+
+impl ScheduleName {
+    fn with_rate(self, rate: f32) -> Schedule {
+        match self {
+            Self::Reference => Schedule::Reference { rate },
+            Self::Cosine => Schedule::Cosine { rate, warmup: 2.0 },
+            Self::OneCycle => Schedule::OneCycle { rate, rise: 0.3 },
+        }
+    }
+}
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+            .context("cannot start the threads")?;
+    }
+    let device = args.device.device()?;
+    let load = LoadOptions {
+        skip_bad: args.skip_bad,
+        ..LoadOptions::default()
+    };
+    let every = Duration::from_secs_f64(args.checkpoint_minutes * 60.0);
+    let (outcome, folder) = match (&args.resume, &args.data, &args.out) {
+        (Some(folder), ..) => (resume(folder, &load, &device, every)?, folder),
+        (None, Some(data), Some(folder)) => {
+            let recipe = args.new.recipe()?;
+            let outcome = start(&args.new, recipe, data, folder, &load, &device, every)?;
+            (outcome, folder)
+        }
+        // clap asks for DATA and --out where there is no --resume
+        _ => return Err(Usage("give DATA and --out, or --resume".into()).into()),
+    };
+    match outcome.best {
+        Some((accuracy, epoch)) => tracing::info!(
+            "best validation accuracy {:.2} % at epoch {epoch}: {}",
+            100.0 * accuracy,
+            folder.join(BEST_FILE).display()
+        ),
+        None => tracing::info!(
+            "no validation images; the last network: {}",
+            folder.join(BEST_FILE).display()
+        ),
+    }
+    Ok(())
+}
+
+fn start(
+    new: &NewRun,
+    recipe: Recipe,
+    data: &str,
+    folder: &Path,
+    load: &LoadOptions,
+    device: &Device,
+    every: Duration,
+) -> Result<Outcome> {
+    recipe.train.validate()?;
+    let loaded = data::open(data, load)?;
+    let command = format!(
+        "fer-tools {}",
+        std::env::args().skip(1).collect::<Vec<_>>().join(" ")
+    );
+    let mut start = match &new.from {
+        Some(path) => Checkpoint::load(path)?,
+        None => fresh(&recipe, loaded.dataset.labels())?,
+    };
+    start.history.commands.push(command);
+    let teacher = match &new.distill {
+        Some(path) => Some((Checkpoint::load(path)?, path.clone())),
+        None => None,
+    };
+    let counts = Counts::of(&start.network.graph);
+    tracing::info!(
+        "{}: {} parameters, {:.1} M multiply-adds",
+        start.network.graph.name(),
+        counts.parameters,
+        counts.multiply_adds as f64 / 1e6
+    );
+    let setup = Setup {
+        start,
+        options: recipe.train,
+        teacher,
+        data: data.to_owned(),
+    };
+    let trainer = Trainer::start(folder, &loaded.dataset, setup, device)?;
+    drive(trainer, every)
+}
+
+fn fresh(recipe: &Recipe, labels: &Labels) -> Result<Checkpoint> {
+    let arch = recipe
+        .network
+        .clone()
+        .unwrap_or_else(|| Architecture::published("vgg19"));
+    let graph = build(&arch, labels.len())?;
+    let [channels, crop, _] = graph.input_shape();
+    Ok(Checkpoint {
+        network: init::fresh(graph, recipe.train.seed),
+        labels: labels.clone(),
+        input: Preprocess {
+            crop,
+            ..Preprocess::fer2013(channels)
+        },
+        history: History::default(),
+    })
+}
+
+fn resume(folder: &Path, load: &LoadOptions, device: &Device, every: Duration) -> Result<Outcome> {
+    let (_, state, _) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
+    let loaded = data::open(&state.data, load)?;
+    let teacher = match &state.teacher {
+        Some(path) => Some(Checkpoint::load(Path::new(path))?),
+        None => None,
+    };
+    tracing::info!(
+        "going on at epoch {}, batch {}",
+        state.epoch + 1,
+        state.batch
+    );
+    let trainer = Trainer::resume(folder, &loaded.dataset, teacher, device)?;
+    drive(trainer, every)
+}
+
+fn drive(mut trainer: Trainer<'_>, every: Duration) -> Result<Outcome> {
+    trainer.save_every(every);
+    let progress = Progress::new();
+    Ok(trainer.run(&mut |report| {
+        progress.show(report);
+        true
+    })?)
+}

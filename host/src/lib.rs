@@ -4,5 +4,6 @@
 //! `checkpoint` → `compress` → `export`; `report` reads what the others wrote. A network is a
 //! [`graph::Graph`], and everything done to one is a pass over it.
 
+pub mod export;
 pub mod graph;
 pub mod ops;

@@ -4,6 +4,7 @@ mod array;
 pub mod build;
 pub mod count;
 mod error;
+pub mod exec;
 pub mod fold;
 pub mod init;
 mod ir;

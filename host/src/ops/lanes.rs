@@ -37,9 +37,9 @@ pub fn sum2(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
 mod tests {
     #[test]
     fn every_length_is_summed_whole() {
-        for len in 0..70 {
+        for len in 0..70usize {
             let values: Vec<f32> = (0..len).map(|i| i as f32).collect();
-            let want = (len * len.max(1).saturating_sub(1) / 2) as f32;
+            let want = (len * usize::max(len, 1).saturating_sub(1) / 2) as f32;
             assert_eq!(super::sum(&values, |v| v), want);
             assert_eq!(super::sum2(&values, &values, |a, _| a), want);
         }

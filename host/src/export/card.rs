@@ -51,7 +51,9 @@ pub(super) fn card(manifest: &Manifest, facts: &CardFacts<'_>) -> String {
         ("accuracy", accuracy),
         (
             "verified",
-            format!("largest logit difference to the trained network {difference:.1e} on {images} images"),
+            format!(
+                "largest logit difference to the trained network {difference:.1e} on {images} images"
+            ),
         ),
         ("dataset", provenance.dataset.clone()),
         ("seed", provenance.seed.to_string()),

@@ -26,7 +26,9 @@ pub enum ExportError {
         labels: usize,
     },
     /// The network reads another image than the preprocessing gives.
-    #[error("the network reads {network:?} (channels, height, width), the [input] table gives {given:?}")]
+    #[error(
+        "the network reads {network:?} (channels, height, width), the [input] table gives {given:?}"
+    )]
     Input {
         /// What the graph reads.
         network: [usize; 3],

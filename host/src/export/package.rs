@@ -1,7 +1,7 @@
 //! A model folder: `model.onnx`, `model.toml`, `CARD.md`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fer_models::{

@@ -194,10 +194,7 @@ fn facts_that_do_not_fit_the_graph_are_refused() {
     let network = odds_and_ends();
     let input = preprocess(&network);
     let error = to_onnx(&network, "test", &Labels::ferplus(), &input).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the network gives 7 logits for 8 labels"
-    );
+    assert_eq!(error.to_string(), "the network gives 7 logits for 8 labels");
     let error = to_onnx(
         &network,
         "test",
@@ -239,7 +236,10 @@ fn a_package_opens_and_its_card_states_the_facts() {
     let package = ModelPackage::open(&folder).unwrap();
     assert_eq!(package.onnx(), onnx(&fold(&network)));
     let card = std::fs::read_to_string(folder.join(CARD_FILE)).unwrap();
-    assert!(card.contains("# test\n") && card.contains("Seed 3"), "{card}");
+    assert!(
+        card.contains("# test\n") && card.contains("Seed 3"),
+        "{card}"
+    );
     assert!(card.contains("workplaces and educational institutions"));
     assert!(!card.contains('{'), "{card}");
     assert_eq!(names(&folder), [CARD_FILE, MODEL_FILE, "model.toml"]);
@@ -324,7 +324,9 @@ fn a_model_of_another_signature_is_refused() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = OnnxModel::open("nowhere/model.onnx".as_ref()).err().unwrap();
+    let error = OnnxModel::open("nowhere/model.onnx".as_ref())
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("nowhere/model.onnx"), "{error}");
 }
 

@@ -50,7 +50,11 @@ pub fn compare(left: &[f32], right: &[f32], classes: usize) -> Result<Agreement,
     for (&l, &r) in left.iter().zip(right) {
         let apart = (l - r).abs();
         // `f32::max` would skip a NaN
-        difference = difference.max(if apart.is_finite() { apart } else { f32::INFINITY });
+        difference = difference.max(if apart.is_finite() {
+            apart
+        } else {
+            f32::INFINITY
+        });
     }
     let rows = left.chunks(classes).zip(right.chunks(classes));
     Ok(Agreement {

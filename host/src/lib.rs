@@ -4,6 +4,8 @@
 //! `checkpoint` → `compress` → `export`; `report` reads what the others wrote. A network is a
 //! [`graph::Graph`], and everything done to one is a pass over it.
 
+pub mod augment;
+pub mod data;
 pub mod export;
 pub mod graph;
 pub mod ops;

@@ -28,7 +28,7 @@ pub fn root() -> &'static Path {
 ///
 /// `None` where it is absent.
 pub fn data() -> Option<PathBuf> {
-    let folder = std::env::var_os("FER_DATA")
-        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let folder =
+        std::env::var_os("FER_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
     folder.is_dir().then_some(folder)
 }

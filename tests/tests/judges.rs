@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fer_models::{Labels, Preprocess};
+use fer_models::{Crops, Labels, ModelPackage, Preprocess};
 use fer_tests::{npy, skip};
+use fer_tools::data::{LoadOptions, Split, load};
 use fer_tools::export::{OnnxModel, compare, to_onnx};
 use fer_tools::graph::build::{Architecture, GraphBuilder, NAMES, build};
 use fer_tools::graph::exec::{Engine, NativeEngine, Params};
@@ -209,5 +210,45 @@ fn three_runtimes_agree_with_the_engine_on_every_architecture() {
             );
             assert_eq!(agreement.same_argmax, IMAGES, "{runtime} on {name}");
         }
+    }
+}
+
+#[test]
+fn three_runtimes_agree_on_a_thousand_real_faces_with_the_shipped_model() {
+    let Some(judges) = Judges::find() else { return };
+    let Some(data) = skip::data() else {
+        skip::skip("no ../shared/data and no FER_DATA: the shipped model was not judged");
+        return;
+    };
+    const IMAGES: usize = 1000;
+    let package = ModelPackage::open(&skip::root().join("models/zoo/vgg19-lite")).unwrap();
+    let input = package.manifest.input;
+    let options = LoadOptions {
+        tile: input.tile,
+        ..LoadOptions::default()
+    };
+    let faces = load(&data.join("fer2013.csv.xz"), &options)
+        .unwrap()
+        .dataset;
+    let public = &faces.indices(Split::PublicTest)[..IMAGES];
+    let mut pixels = vec![0.0; IMAGES * input.input_len()];
+    for (&face, out) in public.iter().zip(pixels.chunks_mut(input.input_len())) {
+        input.write_input(faces.image(face), Crops::Center, out);
+    }
+    let case = Case {
+        name: package.manifest.name.clone(),
+        onnx: package.onnx().to_vec(),
+        shape: [input.channels, input.crop, input.crop],
+        pixels,
+    };
+    let mut all = judges.all(&[case]);
+    let tract = all.remove("tract").unwrap().remove(0);
+    for (runtime, logits) in all {
+        let agreement = compare(&logits[0], &tract, package.manifest.labels.len()).unwrap();
+        assert!(agreement.difference < TOLERANCE, "{runtime}: {agreement:?}");
+        assert!(
+            agreement.same_argmax >= IMAGES * 999 / 1000,
+            "{runtime}: {agreement:?}"
+        );
     }
 }

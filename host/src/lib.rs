@@ -5,7 +5,12 @@
 //! [`graph::Graph`], and everything done to one is a pass over it.
 
 pub mod augment;
+pub mod checkpoint;
 pub mod data;
 pub mod export;
 pub mod graph;
+pub mod loader;
+pub mod machine;
 pub mod ops;
+pub mod report;
+pub mod train;

@@ -1,16 +1,18 @@
 //! The line graph → fold → ONNX → tract, on every architecture and on a graph of the remaining
 //! operators.
 
-use fer_models::{Crops, Decision, Labels, ModelPackage, Preprocess, Provenance};
-use proptest::prelude::*;
+use fer_models::{Labels, Preprocess};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::*;
+use super::{ExportError, OnnxModel, compare, to_onnx};
 use crate::graph::build::{Architecture, GraphBuilder, NAMES, build};
 use crate::graph::exec::{Engine, NativeEngine, Params};
 use crate::graph::fold::fold;
 use crate::graph::{Conv2d, Graph, Network, Op, Pool, Role, init};
+
+mod damaged;
+mod package;
 
 const IMAGES: usize = 11;
 
@@ -116,26 +118,6 @@ fn engine_logits(network: &Network, pixels: &[f32], images: usize) -> Vec<f32> {
     engine.infer(&params, pixels, images).unwrap()
 }
 
-fn facts(network: &Network) -> Facts {
-    Facts {
-        name: "test".into(),
-        labels: Labels::fer2013(),
-        input: preprocess(network),
-        decision: Decision {
-            temperature: 1.0,
-            crops: Crops::Center,
-        },
-        provenance: Provenance {
-            dataset: "random numbers".into(),
-            command: "cargo test".into(),
-            seed: 3,
-            commit: "none".into(),
-            accuracy: None,
-        },
-        intended_use: "Tests.".into(),
-    }
-}
-
 #[test]
 fn folding_changes_no_logit() {
     for network in networks() {
@@ -214,149 +196,4 @@ fn a_node_called_like_a_value_of_the_file_is_refused() {
     let labels = Labels::new(["a", "b", "c"].map(String::from).to_vec()).unwrap();
     let error = to_onnx(&network, "test", &labels, &preprocess(&network)).unwrap_err();
     assert!(matches!(error, ExportError::Name(name) if name == "logits"));
-}
-
-#[test]
-fn a_package_opens_and_its_card_states_the_facts() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("new/model");
-    let network = small("vgg11");
-    let pixels = pixels(&network, 2);
-    let images = Images {
-        pixels: &pixels,
-        count: 2,
-    };
-    // twice: the second export replaces the first
-    for _ in 0..2 {
-        let mut reference = |pixels: &[f32], n: usize| engine_logits(&network, pixels, n);
-        let exported =
-            write_package(&folder, &network, &facts(&network), images, &mut reference).unwrap();
-        assert!(exported.agreement.difference < 1e-4);
-    }
-    let package = ModelPackage::open(&folder).unwrap();
-    assert_eq!(package.onnx(), onnx(&fold(&network)));
-    let card = std::fs::read_to_string(folder.join(CARD_FILE)).unwrap();
-    assert!(
-        card.contains("# test\n") && card.contains("Seed 3"),
-        "{card}"
-    );
-    assert!(card.contains("workplaces and educational institutions"));
-    assert!(!card.contains('{'), "{card}");
-    assert_eq!(names(&folder), [CARD_FILE, MODEL_FILE, "model.toml"]);
-}
-
-fn names(folder: &std::path::Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-#[test]
-fn an_export_that_disagrees_is_refused_and_leaves_what_was_there() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(MODEL_FILE), "old").unwrap();
-    let network = small("vgg11");
-    let pixels = pixels(&network, 2);
-    let images = Images {
-        pixels: &pixels,
-        count: 2,
-    };
-    for wrong in [0.01, f32::NAN] {
-        let mut reference = |pixels: &[f32], n: usize| {
-            let mut logits = engine_logits(&network, pixels, n);
-            logits[3] += wrong;
-            logits
-        };
-        let error = write_package(
-            folder.path(),
-            &network,
-            &facts(&network),
-            images,
-            &mut reference,
-        )
-        .unwrap_err();
-        assert!(matches!(error, ExportError::Disagrees { .. }), "{error}");
-    }
-    assert_eq!(names(folder.path()), [MODEL_FILE]);
-    let old = std::fs::read_to_string(folder.path().join(MODEL_FILE)).unwrap();
-    assert_eq!(old, "old");
-}
-
-#[test]
-fn a_folder_that_cannot_be_made_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    std::fs::write(&file, "").unwrap();
-    let network = small("vgg11");
-    let images = Images {
-        pixels: &[],
-        count: 0,
-    };
-    let mut reference = |_: &[f32], _: usize| Vec::new();
-    let error = write_package(
-        &file.join("model"),
-        &network,
-        &facts(&network),
-        images,
-        &mut reference,
-    )
-    .unwrap_err();
-    assert!(error.to_string().contains("file/model"), "{error}");
-}
-
-#[test]
-fn a_model_of_another_signature_is_refused() {
-    use prost::Message;
-    use tract_onnx::pb::ModelProto;
-    let mut proto = ModelProto::decode(&onnx(&odds_and_ends())[..]).unwrap();
-    let graph = proto.graph.as_mut().unwrap();
-    // the gate's map as output instead of the logits
-    graph.output[0].name = "gated".into();
-    let error = OnnxModel::load(&proto.encode_to_vec()).err().unwrap();
-    assert!(
-        matches!(error, ExportError::Signature { what: "output", .. }),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_missing_file_is_named() {
-    let error = OnnxModel::open("nowhere/model.onnx".as_ref())
-        .err()
-        .unwrap();
-    assert!(error.to_string().contains("nowhere/model.onnx"), "{error}");
-}
-
-/// Loading and running damaged bytes ends in logits or an error, never in a panic.
-fn survives(bytes: &[u8], pixels: &[f32]) {
-    if let Ok(mut model) = OnnxModel::load(bytes)
-        && model.input_shape().iter().product::<usize>() == pixels.len()
-    {
-        let _ = model.logits(pixels, 1);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn a_damaged_file_is_an_error_not_a_panic(
-        flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
-        keep in prop::option::of(any::<prop::sample::Index>()),
-    ) {
-        let network = odds_and_ends();
-        let pixels = pixels(&network, 1);
-        let mut bytes = onnx(&fold(&network));
-        for (at, mask) in flips {
-            let at = at.index(bytes.len());
-            bytes[at] ^= mask;
-        }
-        if let Some(keep) = keep {
-            bytes.truncate(keep.index(bytes.len()));
-        }
-        survives(&bytes, &pixels);
-    }
 }

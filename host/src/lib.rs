@@ -8,6 +8,7 @@ pub mod augment;
 pub mod checkpoint;
 pub mod compress;
 pub mod data;
+pub mod export;
 pub mod graph;
 pub mod loader;
 pub mod machine;

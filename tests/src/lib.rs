@@ -1,1 +1,4 @@
-//! fer-tests
+//! What the whole-product tests of fer share. The tests themselves lie in `tests/`.
+
+pub mod npy;
+pub mod skip;

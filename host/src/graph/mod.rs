@@ -5,6 +5,7 @@ pub mod build;
 pub mod count;
 mod error;
 pub mod exec;
+pub mod fold;
 pub mod init;
 mod ir;
 mod shape;

@@ -1,0 +1,229 @@
+//! The graph as it runs after training: batch normalisation inside the convolution before it, and
+//! without the nodes that only training needs.
+
+use super::{Array, Graph, Network, Node, NodeId, Op, Weights};
+
+/// The same function of the image in eval mode, with fewer nodes.
+///
+/// - A BatchNorm whose convolution feeds nothing else goes into that convolution, which gets a bias:
+///   `w · γ/√(σ² + ε)` and `(b − μ) · γ/√(σ² + ε) + β`, computed in 64 bits. Other BatchNorms stay.
+/// - Dropout and average pooling of single pixels do nothing and go.
+/// - Nodes that the logits do not depend on go.
+///
+/// The nodes that stay keep their names; ids are counted anew.
+///
+/// # Panics
+/// When the tensors are not those of the graph, which [`Network::new`] rules out.
+pub fn fold(network: &Network) -> Network {
+    let graph = &network.graph;
+    let roles = roles(graph);
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut weights = Weights::new();
+    // where each old node's output is found in the new graph
+    let mut place: Vec<Option<NodeId>> = Vec::with_capacity(roles.len());
+    for ((_, node), role) in graph.iter().zip(&roles) {
+        let inputs = || node.inputs.iter().map(|input| place[input.0]);
+        let here = match role {
+            Role::Dead => None,
+            Role::PassThrough => inputs().next().flatten(),
+            Role::Stays => {
+                copy_tensors(node, &network.weights, &mut weights);
+                nodes.push(Node {
+                    inputs: inputs().flatten().collect(),
+                    ..node.clone()
+                });
+                Some(NodeId(nodes.len() - 1))
+            }
+            Role::GoesInto(conv) => {
+                let at = place[conv.0].expect("a live node's input is live");
+                absorb(&mut nodes[at.0], node, &network.weights, &mut weights);
+                Some(at)
+            }
+        };
+        place.push(here);
+    }
+    let graph = Graph::new(graph.name(), nodes)
+        .expect("leaving out nodes that keep the shape leaves a valid graph");
+    Network { graph, weights }
+}
+
+/// What becomes of a node.
+enum Role {
+    Stays,
+    PassThrough,
+    GoesInto(NodeId),
+    Dead,
+}
+
+fn roles(graph: &Graph) -> Vec<Role> {
+    let consumers = graph.consumers();
+    let mut live = vec![false; graph.nodes().len()];
+    live[graph.output().0] = true;
+    // the image stays even where nothing reads it: a graph starts with its input
+    live[0] = true;
+    for (id, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
+        if live[id.0] {
+            node.inputs.iter().for_each(|input| live[input.0] = true);
+        }
+    }
+    graph
+        .iter()
+        .map(|(id, node)| match (&node.op, &node.inputs[..]) {
+            _ if !live[id.0] => Role::Dead,
+            (Op::Dropout { .. }, _) => Role::PassThrough,
+            (Op::AvgPool(p), _) if (p.kernel, p.stride, p.padding) == (1, 1, 0) => {
+                Role::PassThrough
+            }
+            (Op::BatchNorm { .. }, &[from])
+                if matches!(graph.node(from).op, Op::Conv2d(_)) && consumers[from.0].len() == 1 =>
+            {
+                Role::GoesInto(from)
+            }
+            _ => Role::Stays,
+        })
+        .collect()
+}
+
+fn copy_tensors(node: &Node, from: &Weights, to: &mut Weights) {
+    for spec in node.tensors() {
+        to.insert(spec.name.clone(), from[&spec.name].clone());
+    }
+}
+
+/// Multiplies the BatchNorm `norm` into the convolution `conv`, whose tensors lie in `to`.
+fn absorb(conv: &mut Node, norm: &Node, from: &Weights, to: &mut Weights) {
+    let (Op::Conv2d(shape), Op::BatchNorm { channels, eps }) = (&mut conv.op, &norm.op) else {
+        unreachable!("`roles` pairs a BatchNorm with the convolution it reads");
+    };
+    shape.bias = true;
+    let tensor = |suffix: &str| from[&format!("{}.{suffix}", norm.name)].data();
+    let (gamma, beta) = (tensor("weight"), tensor("bias"));
+    let (mean, variance) = (tensor("running_mean"), tensor("running_var"));
+    let scale: Vec<f64> = gamma
+        .iter()
+        .zip(variance)
+        .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(*eps)).sqrt())
+        .collect();
+
+    let weight = to
+        .get_mut(&format!("{}.weight", conv.name))
+        .expect("the convolution's tensors were copied before");
+    let per_channel = weight.data().len() / channels;
+    for (filter, scale) in weight.data_mut().chunks_mut(per_channel).zip(&scale) {
+        for w in filter {
+            *w = (f64::from(*w) * scale) as f32;
+        }
+    }
+    let bias = to
+        .entry(format!("{}.bias", conv.name))
+        .or_insert_with(|| Array::new([*channels], vec![0.0; *channels]));
+    for (c, b) in bias.data_mut().iter_mut().enumerate() {
+        let centred = f64::from(*b) - f64::from(mean[c]);
+        *b = (centred * scale[c] + f64::from(beta[c])) as f32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Architecture, GraphBuilder, NAMES, build};
+    use super::super::{Conv2d, Pool, init};
+    use super::*;
+
+    fn norms(graph: &Graph) -> usize {
+        let is_norm = |n: &&Node| matches!(n.op, Op::BatchNorm { .. });
+        graph.nodes().iter().filter(is_norm).count()
+    }
+
+    fn conv(inputs: usize, outputs: usize) -> Conv2d {
+        Conv2d {
+            inputs,
+            outputs,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            groups: 1,
+            bias: false,
+        }
+    }
+
+    #[test]
+    fn every_architecture_loses_its_norms_and_dropouts_and_keeps_its_names() {
+        for name in NAMES {
+            let arch = Architecture {
+                width: 0.125,
+                ..Architecture::published(name)
+            };
+            let network = init::fresh(build(&arch, 7).unwrap(), 1);
+            let folded = fold(&network);
+            folded.graph.check_weights(&folded.weights).unwrap();
+            assert_eq!(norms(&folded.graph), 0, "{name}");
+            assert_eq!(folded.graph.name(), name);
+            assert_eq!(folded.graph.input_shape(), network.graph.input_shape());
+            let kept = |node: &Node| network.graph.nodes().iter().any(|n| n.name == node.name);
+            assert!(folded.graph.nodes().iter().all(kept), "{name}");
+            assert_eq!(fold(&folded), folded, "folding twice changes nothing");
+        }
+    }
+
+    #[test]
+    fn the_folded_bias_is_the_hand_calculation() {
+        let (mut b, x) = GraphBuilder::new([1, 1, 1]);
+        let x = b.conv("conv", x, conv(1, 1));
+        let op = Op::BatchNorm {
+            channels: 1,
+            eps: 1.0,
+        };
+        let x = b.push("norm", op, &[x]);
+        b.push("pool", Op::GlobalAvgPool, &[x]);
+        let mut network = init::fresh(b.finish("hand").unwrap(), 1);
+        for (name, value) in [
+            ("conv.weight", 3.0),
+            ("norm.weight", 4.0),
+            ("norm.bias", 5.0),
+            ("norm.running_mean", 7.0),
+            ("norm.running_var", 3.0),
+        ] {
+            network.weights.get_mut(name).unwrap().data_mut()[0] = value;
+        }
+        // scale = 4 / √(3 + 1) = 2
+        let folded = fold(&network);
+        assert_eq!(folded.weights["conv.weight"].data(), [6.0]);
+        assert_eq!(folded.weights["conv.bias"].data(), [-9.0]);
+        assert_eq!(folded.weights.len(), 2);
+    }
+
+    #[test]
+    fn a_norm_stays_where_its_convolution_is_read_twice_or_is_none() {
+        let (mut b, x) = GraphBuilder::new([2, 4, 4]);
+        let first = b.norm("first", x, 2);
+        let c = b.conv("conv", first, conv(2, 2));
+        let n = b.norm("norm", c, 2);
+        let sum = b.push("sum", Op::Add, &[c, n]);
+        b.push("pool", Op::GlobalAvgPool, &[sum]);
+        let network = init::fresh(b.finish("shared").unwrap(), 1);
+        let folded = fold(&network);
+        assert_eq!(folded, network);
+    }
+
+    #[test]
+    fn the_logits_stay_last_when_a_dropout_was_last() {
+        let (mut b, image) = GraphBuilder::new([2, 4, 4]);
+        let pooled = b.push("pool", Op::GlobalAvgPool, &[image]);
+        let single = Pool {
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+        };
+        let unused = b.push("unused", Op::AvgPool(single), &[image]);
+        b.relu("unused too", unused);
+        b.push("dropout", Op::Dropout { p: 0.5 }, &[pooled]);
+        let folded = fold(&init::fresh(b.finish("tail").unwrap(), 1));
+        let names: Vec<&str> = folded
+            .graph
+            .nodes()
+            .iter()
+            .map(|n| n.name.as_str())
+            .collect();
+        assert_eq!(names, ["pixels", "pool"]);
+    }
+}

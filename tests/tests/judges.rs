@@ -1,0 +1,254 @@
+//! Exported files in runtimes that are not ours: ONNX Runtime, OpenVINO and tract must agree with the
+//! engine that trained.
+//!
+//! The judges run in Python (`tests/judges/`, packages pinned in its `requirements.txt`), found by
+//! `FER_PYTHON` or in `.venv/` in the repository root:
+//!
+//! ```sh
+//! python3 -m venv .venv && .venv/bin/pip install -r tests/judges/requirements.txt
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fer_models::{Crops, Labels, ModelPackage, Preprocess};
+use fer_tests::{npy, skip};
+use fer_tools::data::{LoadOptions, Split, load};
+use fer_tools::export::{OnnxModel, compare, to_onnx};
+use fer_tools::graph::build::{Architecture, GraphBuilder, NAMES, build};
+use fer_tools::graph::exec::{Engine, NativeEngine, Params};
+use fer_tools::graph::fold::fold;
+use fer_tools::graph::{Conv2d, Graph, Network, Op, Pool, Role, init};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const RUNTIMES: [&str; 2] = ["onnxruntime", "openvino"];
+
+/// Exit code of `judge.py` where the runtime is not installed.
+const NOT_INSTALLED: i32 = 3;
+
+/// Largest accepted difference between any two runtimes' logits.
+const TOLERANCE: f32 = 1e-3;
+
+/// A file with the images it is judged on.
+struct Case {
+    name: String,
+    onnx: Vec<u8>,
+    shape: [usize; 3],
+    pixels: Vec<f32>,
+}
+
+/// The judges' Python.
+struct Judges {
+    python: PathBuf,
+}
+
+impl Judges {
+    /// `None`, after saying why, where Python or a runtime is missing.
+    fn find() -> Option<Self> {
+        let python = std::env::var_os("FER_PYTHON")
+            .map_or_else(|| skip::root().join(".venv/bin/python"), PathBuf::from);
+        let judges = Self { python };
+        for runtime in RUNTIMES {
+            let python = judges.python.display();
+            let output = match judges.command(runtime).output() {
+                Ok(output) => output,
+                Err(error) => {
+                    skip::skip(&format!("no judges: cannot run {python}: {error}"));
+                    return None;
+                }
+            };
+            let message = String::from_utf8_lossy(&output.stderr);
+            if output.status.code() == Some(NOT_INSTALLED) {
+                skip::skip(&format!("no judge {runtime} in {python}: {message}"));
+                return None;
+            }
+            assert!(output.status.success(), "{runtime}: {message}");
+        }
+        Some(judges)
+    }
+
+    fn command(&self, runtime: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(skip::root().join("tests/judges/judge.py"));
+        command.arg(runtime);
+        command
+    }
+
+    /// Each case's logits by one runtime.
+    fn logits(&self, runtime: &str, folder: &Path, cases: &[Case]) -> Vec<Vec<f32>> {
+        let mut command = self.command(runtime);
+        let file = |i: usize, what: &str| folder.join(format!("{i}-{what}"));
+        for (i, case) in cases.iter().enumerate() {
+            let [c, h, w] = case.shape;
+            let inputs = npy::encode(&[case.pixels.len() / (c * h * w), c, h, w], &case.pixels);
+            std::fs::write(file(i, "model.onnx"), &case.onnx).unwrap();
+            std::fs::write(file(i, "inputs.npy"), inputs).unwrap();
+            for what in ["model.onnx", "inputs.npy", "logits.npy"] {
+                command.arg(file(i, what));
+            }
+        }
+        let output = command.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{runtime}: {message}");
+        (0..cases.len())
+            .map(|i| npy::decode(&std::fs::read(file(i, "logits.npy")).unwrap()).unwrap())
+            .collect()
+    }
+
+    /// Every case's logits by every runtime, tract included.
+    fn all(&self, cases: &[Case]) -> BTreeMap<&'static str, Vec<Vec<f32>>> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all: BTreeMap<_, _> = RUNTIMES
+            .map(|runtime| (runtime, self.logits(runtime, folder.path(), cases)))
+            .into();
+        let tract = |case: &Case| {
+            let mut model = OnnxModel::load(&case.onnx).unwrap();
+            let images = case.pixels.len() / case.shape.iter().product::<usize>();
+            model.logits(&case.pixels, images).unwrap()
+        };
+        all.insert("tract", cases.iter().map(tract).collect());
+        all
+    }
+}
+
+/// Random weights with BatchNorm scales and statistics away from their starting values.
+fn lively(graph: Graph, seed: u64) -> Network {
+    let mut network = init::fresh(graph, seed);
+    let mut rng = StdRng::seed_from_u64(seed);
+    for spec in network.graph.tensors() {
+        let range = match spec.role {
+            Role::NormScale | Role::RunningVar => 0.5..1.5,
+            Role::NormShift | Role::RunningMean => -0.5..0.5,
+            Role::Weight | Role::Bias => continue,
+        };
+        for value in network.weights.get_mut(&spec.name).unwrap().data_mut() {
+            *value = rng.random_range(range.clone());
+        }
+    }
+    network
+}
+
+/// The operators that the architectures do not use, and padded pools, where runtimes like to differ.
+fn odds_and_ends() -> Graph {
+    let (mut b, image) = GraphBuilder::new([3, 17, 17]);
+    let conv = Conv2d {
+        inputs: 3,
+        outputs: 6,
+        kernel: 3,
+        stride: 2,
+        padding: 0,
+        groups: 3,
+        bias: false,
+    };
+    let x = b.norm("first", image, 3);
+    let x = b.conv("grouped", x, conv);
+    let side = b.push("sigmoid", Op::Sigmoid, &[x]);
+    let x = b.push("times", Op::Mul, &[x, side]);
+    let x = b.push("both", Op::Concat, &[x, side]);
+    let pool = Pool {
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+    };
+    let mean = b.push("mean", Op::AvgPool(pool), &[x]);
+    let max = b.push("max", Op::MaxPool(pool), &[x]);
+    let x = b.push("sum", Op::Add, &[mean, max]);
+    let gate = b.push("squeeze", Op::GlobalAvgPool, &[x]);
+    let gate = b.push("gate", Op::Sigmoid, &[gate]);
+    let x = b.push("gated", Op::Mul, &[x, gate]);
+    let x = b.push("flat", Op::Flatten, &[x]);
+    b.linear("head", x, 12 * 4 * 4, 7);
+    b.finish("odds").unwrap()
+}
+
+#[test]
+fn three_runtimes_agree_with_the_engine_on_every_architecture() {
+    let Some(judges) = Judges::find() else { return };
+    const IMAGES: usize = 5;
+    let small = |name| {
+        let arch = Architecture {
+            width: 0.125,
+            ..Architecture::published(name)
+        };
+        build(&arch, 7).unwrap()
+    };
+    let mut graphs: Vec<Graph> = NAMES.into_iter().map(small).collect();
+    graphs.push(odds_and_ends());
+
+    let mut rng = StdRng::seed_from_u64(1);
+    let (mut cases, mut expected) = (Vec::new(), Vec::new());
+    for graph in graphs {
+        let network = lively(graph, 2);
+        let shape @ [channels, crop, _] = network.graph.input_shape();
+        let input = Preprocess {
+            crop,
+            ..Preprocess::fer2013(channels)
+        };
+        let pixels: Vec<f32> = (0..IMAGES * shape.iter().product::<usize>())
+            .map(|_| rng.random_range(0.0..1.0))
+            .collect();
+        let mut engine = NativeEngine::new(network.graph.clone());
+        let logits = engine.infer(&Params::new(&network), &pixels, IMAGES);
+        expected.push(logits.unwrap());
+        let onnx = to_onnx(&fold(&network), "test", &Labels::fer2013(), &input);
+        cases.push(Case {
+            name: network.graph.name().to_owned(),
+            onnx: onnx.unwrap(),
+            shape,
+            pixels,
+        });
+    }
+    for (runtime, logits) in judges.all(&cases) {
+        for ((case, logits), expected) in cases.iter().zip(&logits).zip(&expected) {
+            let agreement = compare(logits, expected, 7).unwrap();
+            let name = &case.name;
+            assert!(
+                agreement.difference < TOLERANCE,
+                "{runtime} on {name}: {agreement:?}"
+            );
+            assert_eq!(agreement.same_argmax, IMAGES, "{runtime} on {name}");
+        }
+    }
+}
+
+#[test]
+fn three_runtimes_agree_on_a_thousand_real_faces_with_the_shipped_model() {
+    let Some(judges) = Judges::find() else { return };
+    let Some(data) = skip::data() else {
+        skip::skip("no ../shared/data and no FER_DATA: the shipped model was not judged");
+        return;
+    };
+    const IMAGES: usize = 1000;
+    let package = ModelPackage::open(&skip::root().join("models/zoo/vgg19-lite")).unwrap();
+    let input = package.manifest.input;
+    let options = LoadOptions {
+        tile: input.tile,
+        ..LoadOptions::default()
+    };
+    let faces = load(&data.join("fer2013.csv.xz"), &options)
+        .unwrap()
+        .dataset;
+    let public = &faces.indices(Split::PublicTest)[..IMAGES];
+    let mut pixels = vec![0.0; IMAGES * input.input_len()];
+    for (&face, out) in public.iter().zip(pixels.chunks_mut(input.input_len())) {
+        input.write_input(faces.image(face), Crops::Center, out);
+    }
+    let case = Case {
+        name: package.manifest.name.clone(),
+        onnx: package.onnx().to_vec(),
+        shape: [input.channels, input.crop, input.crop],
+        pixels,
+    };
+    let mut all = judges.all(&[case]);
+    let tract = all.remove("tract").unwrap().remove(0);
+    for (runtime, logits) in all {
+        let agreement = compare(&logits[0], &tract, package.manifest.labels.len()).unwrap();
+        assert!(agreement.difference < TOLERANCE, "{runtime}: {agreement:?}");
+        assert!(
+            agreement.same_argmax >= IMAGES * 999 / 1000,
+            "{runtime}: {agreement:?}"
+        );
+    }
+}

@@ -115,7 +115,8 @@ impl State {
             1.0
         };
         for (mean, &score) in self.scores.iter_mut().zip(scores) {
-            *mean += weight * (score - *mean);
+            // Exactly `score` for a weight of 1.
+            *mean = weight * score + (1.0 - weight) * *mean;
         }
         self.updated_ms = self.updated_ms.max(now_ms);
         let best = argmax(&self.scores);

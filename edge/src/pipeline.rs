@@ -257,15 +257,15 @@ mod tests {
         (result, summary)
     }
 
-    fn script(frames: &[Option<u8>]) -> Script {
-        Script(frames.to_vec().into_iter(), Pace::Recorded, false)
+    fn script<const N: usize>(frames: [Option<u8>; N]) -> Script {
+        Script(Vec::from(frames).into_iter(), Pace::Recorded, false)
     }
 
     #[test]
     fn every_good_frame_of_a_recording_gives_a_result() {
         let mut sink = Collect::default();
         let (result, summary) = run_script(
-            script(&[Some(0), None, Some(255), Some(255), None]),
+            script([Some(0), None, Some(255), Some(255), None]),
             &mut sink,
             None,
         );
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn a_limit_ends_the_run() {
         let mut sink = Collect::default();
-        let (result, summary) = run_script(script(&[Some(9); 50]), &mut sink, Some(7));
+        let (result, summary) = run_script(script([Some(9); 50]), &mut sink, Some(7));
         result.unwrap();
         assert_eq!(summary.frames, 7);
     }
@@ -303,14 +303,14 @@ mod tests {
     #[test]
     fn a_reader_that_leaves_is_no_failure() {
         let mut sink = Collect(Vec::new(), Some(2));
-        let (result, summary) = run_script(script(&[Some(9); 50]), &mut sink, None);
+        let (result, summary) = run_script(script([Some(9); 50]), &mut sink, None);
         result.unwrap();
         assert_eq!(summary.frames, 2);
     }
 
     #[test]
     fn only_bad_frames_are_a_failure() {
-        let (result, summary) = run_script(script(&[None, None]), &mut Collect::default(), None);
+        let (result, summary) = run_script(script([None, None]), &mut Collect::default(), None);
         assert!(matches!(
             result,
             Err(PipelineError::NothingUsable { bad: 2, .. })

@@ -1,6 +1,6 @@
 //! The command line: parse, validate, call the library, map errors to exit codes.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -103,9 +103,11 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
 pub(crate) fn main() -> ExitCode {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,fer_edge=info"));
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(colour)
         .init();
     let result = match Cli::try_parse() {
         Ok(cli) => match cli.command {
@@ -186,11 +188,11 @@ impl DetectorChoice {
     }
 
     fn rustface(&self) -> Result<Box<dyn Detector>, DetectError> {
-        let mut settings = rustface::Settings::default();
-        settings.min_face = self.min_face.map(f32::from);
-        if let Some(score) = self.min_score {
-            settings.min_score = score;
-        }
+        let default = rustface::Settings::default();
+        let settings = rustface::Settings {
+            min_face: self.min_face.map(f32::from),
+            min_score: self.min_score.unwrap_or(default.min_score),
+        };
         Ok(Box::new(RustfaceDetector::new(settings)?))
     }
 }

@@ -28,6 +28,7 @@
 //! ```
 
 mod atomic;
+mod crops;
 mod field;
 mod image;
 mod labels;
@@ -38,6 +39,7 @@ mod resize;
 mod scores;
 
 pub use crate::atomic::write_atomic;
+pub use crate::crops::Crops;
 pub use crate::field::FieldError;
 pub use crate::image::{GrayView, ImageError, MAX_SIDE, Rect, rgb_to_gray};
 pub use crate::labels::{LabelError, Labels};
@@ -47,6 +49,6 @@ pub use crate::manifest::{
 pub use crate::package::{
     MANIFEST_FILE, MAX_MANIFEST_BYTES, MAX_MODEL_BYTES, ModelError, ModelPackage, sha256_hex,
 };
-pub use crate::preprocess::{Crops, MAX_TILE, Preprocess};
+pub use crate::preprocess::{MAX_TILE, Preprocess};
 pub use crate::resize::resize;
 pub use crate::scores::{argmax, average_crops, softmax};

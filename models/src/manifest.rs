@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::crops::Crops;
 use crate::field::{FieldError, check};
 use crate::labels::Labels;
-use crate::preprocess::{Crops, Preprocess};
+use crate::preprocess::Preprocess;
 
 /// The format of `model.toml` that this build reads and writes.
 pub const MANIFEST_FORMAT: u32 = 1;

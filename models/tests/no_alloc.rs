@@ -12,7 +12,7 @@ mod counting {
 
     use std::alloc::{GlobalAlloc, Layout, System};
 
-    pub struct Counting;
+    pub(super) struct Counting;
 
     // SAFETY: every call goes to the system allocator unchanged; counting touches a thread's cell only.
     unsafe impl GlobalAlloc for Counting {

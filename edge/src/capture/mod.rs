@@ -16,6 +16,7 @@ pub mod folder;
 pub mod image;
 pub mod mjpeg;
 pub mod paced;
+pub mod split;
 pub mod y4m;
 
 /// Largest frame that is accepted, in pixels: above any camera, below what would exhaust memory.

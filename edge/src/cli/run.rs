@@ -23,7 +23,7 @@ use super::{DetectorChoice, Failure, ModelChoice, parse_positive};
     Each line of the output is one frame; docs/json-lines.md describes it.")]
 pub(super) struct RunArgs {
     /// demo, a picture, a folder of pictures, a .y4m, .mjpeg or .mjpg file, or - for stdin (Y4M or
-    /// MJPEG)
+    /// MJPEG); write ./demo for a file of that name
     #[arg(default_value = "demo")]
     input: OsString,
     #[command(flatten)]

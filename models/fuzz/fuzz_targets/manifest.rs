@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     if let Ok(manifest) = Manifest::parse(text) {
-        let again = Manifest::parse(&manifest.to_toml()).expect("what was read is written readable");
+        let again =
+            Manifest::parse(&manifest.to_toml()).expect("what was read is written readable");
         assert_eq!(again, manifest);
     }
 });

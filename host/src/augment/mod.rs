@@ -1,0 +1,154 @@
+//! Augmentation: from a stored tile to one training input, a little different each time.
+//!
+//! Every part has a name and a strength, and is off at its default, which leaves the plain centre
+//! crop of the model's [`Preprocess`]. As TOML (unknown names are refused):
+//!
+//! ```
+//! let text = "crop = \"random\"\nflip = 0.5\nrotate = 10.0\nbrightness = 0.2";
+//! let augment: fer_tools::augment::Augment = toml::from_str(text)?;
+//! augment.validate()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod apply;
+
+use fer_models::{FieldError, Preprocess};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Where the crop is cut from the tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crop {
+    /// In the middle.
+    #[default]
+    Center,
+    /// At a random whole pixel, every place equally likely.
+    Random,
+}
+
+/// Which augmentations are applied, and how strongly.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augment {
+    /// Where the crop is cut.
+    pub crop: Crop,
+    /// Probability of mirroring left and right, 0 to 1.
+    pub flip: f32,
+    /// Largest rotation in degrees either way, 0 to 180.
+    pub rotate: f32,
+    /// Largest shift along each axis, as a fraction of the tile, 0 to 0.5.
+    pub shift: f32,
+    /// Largest change of size, 0 to 0.5: the factor lies in `1 - scale ..= 1 + scale`.
+    pub scale: f32,
+    /// Largest change of brightness, as a fraction of the full range, 0 to 1.
+    pub brightness: f32,
+    /// Largest change of contrast around the crop's mean, 0 to 1: the factor lies in
+    /// `1 - contrast ..= 1 + contrast`.
+    pub contrast: f32,
+    /// Side in pixels of a square that is filled with the crop's mean, 0 (off) to 1024; its centre
+    /// is anywhere in the crop, so it may lie partly outside. DeVries and Taylor, "Improved
+    /// Regularization of Convolutional Neural Networks with Cutout" (2017).
+    pub cutout: usize,
+    /// Mixup's alpha, 0 (off) to 10: the loader mixes pairs of a batch with a weight drawn from
+    /// Beta(alpha, alpha). Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018).
+    pub mixup: f32,
+}
+
+impl Augment {
+    /// Nothing but the centre crop.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// What the reference trains with: random crop and flip.
+    pub fn reference() -> Self {
+        Self {
+            crop: Crop::Random,
+            flip: 0.5,
+            ..Self::default()
+        }
+    }
+
+    /// The reference's plus moderate geometry, light, cutout and mixup, for long training.
+    pub fn strong() -> Self {
+        Self {
+            rotate: 15.0,
+            shift: 0.05,
+            scale: 0.1,
+            brightness: 0.2,
+            contrast: 0.25,
+            cutout: 12,
+            mixup: 0.2,
+            ..Self::reference()
+        }
+    }
+
+    /// Checks every field against its range; whoever reads an [`Augment`] from a file calls this.
+    ///
+    /// # Errors
+    /// The first field out of range, with what was expected and found.
+    pub fn validate(&self) -> Result<(), FieldError> {
+        for (field, found, most) in [
+            ("flip", self.flip, 1.0),
+            ("rotate", self.rotate, 180.0),
+            ("shift", self.shift, 0.5),
+            ("scale", self.scale, 0.5),
+            ("brightness", self.brightness, 1.0),
+            ("contrast", self.contrast, 1.0),
+            ("cutout", self.cutout as f32, 1024.0),
+            ("mixup", self.mixup, 10.0),
+        ] {
+            if !(0.0..=most).contains(&found) {
+                return Err(FieldError {
+                    field: format!("augment.{field}"),
+                    found: found.to_string(),
+                    expected: format!("0 to {most}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// True where pixels have to be sampled between pixels, and a whole-pixel crop is not enough.
+    fn resamples(&self) -> bool {
+        self.rotate > 0.0 || self.shift > 0.0 || self.scale > 0.0
+    }
+
+    /// Cuts one random crop of `tile` (`pre.tile * pre.tile` grey bytes) into `out`: one channel of
+    /// `pre.crop * pre.crop` values, normalised as `pre` says. The same state of `rng` gives the
+    /// same values. [`mixup`](Self::mixup) is not applied here, it needs the batch.
+    ///
+    /// # Panics
+    /// Where the lengths do not fit `pre`, or the crop does not fit the tile.
+    pub fn apply(&self, rng: &mut ChaCha8Rng, pre: &Preprocess, tile: &[u8], out: &mut [f32]) {
+        assert_eq!(
+            tile.len(),
+            pre.tile * pre.tile,
+            "tile is {0}x{0} pixels",
+            pre.tile
+        );
+        assert_eq!(
+            out.len(),
+            pre.crop * pre.crop,
+            "crop is {0}x{0} values",
+            pre.crop
+        );
+        assert!(
+            pre.crop <= pre.tile,
+            "crop {} fits tile {}",
+            pre.crop,
+            pre.tile
+        );
+        self.place(rng, pre, tile, out);
+        self.relight(rng, out);
+        self.cut_out(rng, pre.crop, out);
+        for value in out {
+            *value = pre.normalise(*value);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,3 @@
+//! Passes that make a trained network smaller.
+
+pub mod slim;

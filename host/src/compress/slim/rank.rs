@@ -1,0 +1,178 @@
+//! How strong each channel class is, and which go at a given count.
+
+use super::budget::Budget;
+use super::channels::Channels;
+use super::cut::cut_graph;
+use super::error::SlimError;
+use super::keep::Keep;
+use crate::graph::count::Counts;
+use crate::graph::{Graph, Network, Op};
+
+/// The prunable classes of a network, weakest first.
+///
+/// A class's strength is the largest |γ| of its BatchNorm channels. The largest, not the mean: the
+/// channel of a sum is dead only when every branch of the sum is, so one branch that still uses it
+/// must be able to save it.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// Prunable classes from weak to strong; equals in the graph's order.
+    order: Vec<usize>,
+    /// For each class: whether some layer needs it for its floor.
+    floor: Vec<bool>,
+    min_channels: usize,
+}
+
+impl Ranking {
+    /// Ranks the classes; `min_channels` of every convolution and linear layer, its strongest, are
+    /// never cut.
+    ///
+    /// # Errors
+    /// When a γ is not finite, nothing is prunable, or the floor is zero.
+    pub fn of(
+        network: &Network,
+        channels: &Channels,
+        min_channels: usize,
+    ) -> Result<Self, SlimError> {
+        if min_channels == 0 {
+            return Err(SlimError::NoFloor);
+        }
+        let strength = strengths(network, channels)?;
+        let mut order: Vec<usize> = (0..channels.count())
+            .filter(|&class| channels.is_prunable(class))
+            .collect();
+        if order.is_empty() {
+            return Err(SlimError::NothingPrunable {
+                graph: network.graph.name().into(),
+            });
+        }
+        order.sort_by(|&a, &b| strength[a].total_cmp(&strength[b]).then(a.cmp(&b)));
+        let floor = floor(&network.graph, channels, &order, min_channels);
+        Ok(Self {
+            order,
+            floor,
+            min_channels,
+        })
+    }
+
+    /// Number of prunable classes.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Never: a ranking without classes is refused.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many classes a fraction of them is, rounded. (The reference code takes the γ at that
+    /// position as threshold and cuts it too: one channel more.)
+    ///
+    /// # Errors
+    /// When the fraction is not within 0 and 1.
+    pub fn share(&self, fraction: f64) -> Result<usize, SlimError> {
+        if !(0.0..=1.0).contains(&fraction) {
+            return Err(SlimError::Percent(fraction));
+        }
+        Ok((self.order.len() as f64 * fraction).round() as usize)
+    }
+
+    /// For each class, whether it goes when the `count` weakest go, less those the floor holds. A
+    /// larger count cuts a superset.
+    pub fn weakest(&self, count: usize) -> Vec<bool> {
+        let mut cut = vec![false; self.floor.len()];
+        for &class in self.order.iter().take(count) {
+            cut[class] = !self.floor[class];
+        }
+        cut
+    }
+
+    /// The largest network within a budget: bisects how many of the weakest go on exact counts.
+    ///
+    /// # Errors
+    /// When the fraction is out of range, or the floor does not allow the budget.
+    pub(super) fn within(
+        &self,
+        what: &'static str,
+        budget: Budget,
+        graph: &Graph,
+        channels: &Channels,
+        measure: impl Fn(&Counts) -> u64,
+    ) -> Result<Keep, SlimError> {
+        let before = measure(&Counts::of(graph));
+        let limit = budget
+            .limit(before)
+            .map_err(|fraction| SlimError::Fraction { what, fraction })?;
+        let at = |count: usize| -> Result<(Keep, u64), SlimError> {
+            let keep = channels.keep(&self.weakest(count));
+            let left = measure(&Counts::of(&cut_graph(graph, &keep)?));
+            Ok((keep, left))
+        };
+        let (mut best, smallest) = at(self.order.len())?;
+        if smallest > limit {
+            return Err(SlimError::Unreachable {
+                what,
+                budget,
+                before,
+                smallest,
+                min_channels: self.min_channels,
+            });
+        }
+        // cutting `high` classes is enough, cutting fewer than `low` is not
+        let (mut low, mut high) = (0, self.order.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (keep, left) = at(middle)?;
+            if left <= limit {
+                high = middle;
+                best = keep;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// Largest |γ| of each class; 0 for those without a BatchNorm.
+fn strengths(network: &Network, channels: &Channels) -> Result<Vec<f32>, SlimError> {
+    let mut strength = vec![0.0_f32; channels.count()];
+    for (id, node) in network.graph.iter() {
+        if !matches!(node.op, Op::BatchNorm { .. }) {
+            continue;
+        }
+        let tensor = format!("{}.weight", node.name);
+        let scales = network.weights[&tensor].data();
+        for (channel, (&value, &class)) in scales.iter().zip(channels.classes(id)).enumerate() {
+            if !value.is_finite() {
+                return Err(SlimError::NotFinite {
+                    tensor,
+                    channel,
+                    value,
+                });
+            }
+            strength[class] = strength[class].max(value.abs());
+        }
+    }
+    Ok(strength)
+}
+
+/// Marks the strongest classes of each layer until they hold `min_channels` of its outputs; channels
+/// that cannot be cut count first.
+fn floor(graph: &Graph, channels: &Channels, order: &[usize], min_channels: usize) -> Vec<bool> {
+    // position in the ranking; what cannot be cut is stronger than all
+    let mut place = vec![usize::MAX; channels.count()];
+    for (position, &class) in order.iter().enumerate() {
+        place[class] = position;
+    }
+    let mut floor = vec![false; channels.count()];
+    for (id, node) in graph.iter() {
+        if matches!(node.op, Op::Conv2d(_) | Op::Linear { .. }) {
+            let mut outputs = channels.classes(id).to_vec();
+            outputs.sort_by_key(|&class| std::cmp::Reverse(place[class]));
+            for &class in outputs.iter().take(min_channels) {
+                floor[class] = true;
+            }
+        }
+    }
+    floor
+}

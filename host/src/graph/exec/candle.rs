@@ -1,0 +1,247 @@
+//! The portable engine: the operators spelt in candle's, differentiated by candle, on any device.
+//!
+//! This is what runs on CUDA, and the second opinion that tests compare the CPU engine with. Pooling
+//! is spelt with index selections: candle 0.11.1's own `max_pool2d` has a wrong gradient.
+
+use candle_core::{D, Device, Tensor, Var};
+
+use super::{Engine, ExecError, Params, check_len, dropout_mask, move_running_stats};
+use crate::graph::{Graph, NodeId, Op, Pool};
+
+/// Runs one graph through candle.
+pub struct CandleEngine {
+    graph: Graph,
+    device: Device,
+    /// The last training pass: its variables by node and its logits.
+    tape: Option<(Vec<Vec<Var>>, Tensor)>,
+}
+
+/// A batch normalisation's statistics, to be moved into the running ones.
+struct Observed {
+    node: NodeId,
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+    count: usize,
+}
+
+impl CandleEngine {
+    /// Runs `graph` on `device`.
+    pub fn new(graph: Graph, device: Device) -> Self {
+        Self {
+            graph,
+            device,
+            tape: None,
+        }
+    }
+
+    fn variables(&self, params: &Params) -> Result<Vec<Vec<Var>>, ExecError> {
+        let upload = |node: usize| {
+            params
+                .of(NodeId(node))
+                .iter()
+                .map(|p| Ok(Var::from_slice(&p.value, p.shape.as_slice(), &self.device)?))
+                .collect()
+        };
+        (0..self.graph.nodes().len()).map(upload).collect()
+    }
+
+    /// Logits; `seed` is given in training and then the statistics are collected.
+    fn run(
+        &self,
+        vars: &[Vec<Var>],
+        pixels: &[f32],
+        batch: usize,
+        seed: Option<u64>,
+        observed: &mut Vec<Observed>,
+    ) -> Result<Tensor, ExecError> {
+        let [c, h, w] = self.graph.input_shape();
+        check_len("pixels", pixels.len(), batch * c * h * w)?;
+        let mut values: Vec<Tensor> = Vec::with_capacity(self.graph.nodes().len());
+        for (id, node) in self.graph.iter() {
+            let x = |i: usize| &values[node.inputs[i].0];
+            let t = |i: usize| vars[id.0][i].as_tensor();
+            let value = match &node.op {
+                Op::Input { .. } => Tensor::from_slice(pixels, (batch, c, h, w), &self.device)?,
+                Op::Conv2d(c) => {
+                    let y = x(0).conv2d(t(0), c.padding, c.stride, 1, c.groups)?;
+                    if c.bias {
+                        y.broadcast_add(&t(1).reshape((1, c.outputs, 1, 1))?)?
+                    } else {
+                        y
+                    }
+                }
+                Op::BatchNorm { channels, eps } => {
+                    let wide = |t: &Tensor| t.reshape((1, *channels, 1, 1));
+                    let (mean, variance) = if seed.is_some() {
+                        let mean = x(0).mean_keepdim((0, 2, 3))?;
+                        let variance = x(0).broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
+                        observed.push(Observed {
+                            node: id,
+                            mean: mean.flatten_all()?.to_vec1()?,
+                            variance: variance.flatten_all()?.to_vec1()?,
+                            count: x(0).elem_count() / channels,
+                        });
+                        (mean, variance)
+                    } else {
+                        (wide(t(2))?, wide(t(3))?)
+                    };
+                    x(0).broadcast_sub(&mean)?
+                        .broadcast_div(&(variance + f64::from(*eps))?.sqrt()?)?
+                        .broadcast_mul(&wide(t(0))?)?
+                        .broadcast_add(&wide(t(1))?)?
+                }
+                Op::Relu => x(0).relu()?,
+                Op::Sigmoid => ((x(0).neg()?.exp()? + 1.0)?).recip()?,
+                Op::MaxPool(p) => max_pool(x(0), p)?,
+                Op::AvgPool(p) => average_pool(x(0), p)?,
+                Op::GlobalAvgPool => x(0).mean((2, 3))?,
+                Op::Add => (x(0) + x(1))?,
+                Op::Mul if x(1).rank() == 2 => {
+                    x(0).broadcast_mul(&x(1).unsqueeze(D::Minus1)?.unsqueeze(D::Minus1)?)?
+                }
+                Op::Mul => (x(0) * x(1))?,
+                Op::Concat => {
+                    let parts: Vec<&Tensor> = (0..node.inputs.len()).map(x).collect();
+                    Tensor::cat(&parts, 1)?
+                }
+                Op::Linear { .. } => x(0).matmul(&t(0).t()?)?.broadcast_add(t(1))?,
+                Op::Dropout { p } => match seed {
+                    None => x(0).clone(),
+                    Some(seed) => {
+                        let mask = dropout_mask(*p, x(0).elem_count(), seed, id.0);
+                        (x(0) * Tensor::from_vec(mask, x(0).shape(), &self.device)?)?
+                    }
+                },
+                Op::Flatten => x(0).flatten_from(1)?,
+            };
+            values.push(value);
+        }
+        values.pop().ok_or(ExecError::NoForward)
+    }
+}
+
+impl Engine for CandleEngine {
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn infer(
+        &mut self,
+        params: &Params,
+        pixels: &[f32],
+        batch: usize,
+    ) -> Result<Vec<f32>, ExecError> {
+        let vars = self.variables(params)?;
+        let logits = self.run(&vars, pixels, batch, None, &mut Vec::new())?;
+        Ok(logits.flatten_all()?.to_vec1()?)
+    }
+
+    fn forward(
+        &mut self,
+        params: &mut Params,
+        pixels: &[f32],
+        batch: usize,
+        seed: u64,
+    ) -> Result<Vec<f32>, ExecError> {
+        let vars = self.variables(params)?;
+        let mut observed = Vec::new();
+        let logits = self.run(&vars, pixels, batch, Some(seed), &mut observed)?;
+        for seen in observed {
+            if let [_, _, mean, variance] = params.of_mut(seen.node) {
+                let running = [&mut mean.value[..], &mut variance.value];
+                move_running_stats(running, &seen.mean, &seen.variance, seen.count);
+            }
+        }
+        let values = logits.flatten_all()?.to_vec1()?;
+        self.tape = Some((vars, logits));
+        Ok(values)
+    }
+
+    fn backward(&mut self, params: &mut Params, dlogits: &[f32]) -> Result<(), ExecError> {
+        let (vars, logits) = self.tape.take().ok_or(ExecError::NoForward)?;
+        check_len("logit gradient", dlogits.len(), logits.elem_count())?;
+        // the gradient of Σ logits·d is d: hands our loss gradient to candle's tape
+        let seed = Tensor::from_slice(dlogits, logits.shape(), &self.device)?;
+        let grads = (logits * seed)?.sum_all()?.backward()?;
+        for (node, vars) in vars.iter().enumerate() {
+            for (param, var) in params.of_mut(NodeId(node)).iter_mut().zip(vars) {
+                if !param.role.trained() {
+                    continue;
+                }
+                match grads.get(var.as_tensor()) {
+                    Some(grad) => param.grad = grad.flatten_all()?.to_vec1()?,
+                    None => param.grad.fill(0.0),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For each tap of a pooling window: the input rows (or columns) it reads, one for each output.
+fn taps(pool: &Pool, size: usize, outputs: usize) -> Vec<Vec<usize>> {
+    (0..pool.kernel)
+        .map(|tap| {
+            (0..outputs)
+                .map(|at| {
+                    // in the border the nearest pixel stands in, which lies in the same window
+                    (at * pool.stride + tap)
+                        .saturating_sub(pool.padding)
+                        .min(size - 1)
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn select(x: &Tensor, rows: &[usize], columns: &[usize]) -> candle_core::Result<Tensor> {
+    let index = |at: &[usize]| {
+        let at: Vec<u32> = at.iter().map(|&i| i as u32).collect();
+        Tensor::new(at, x.device())
+    };
+    x.contiguous()?
+        .index_select(&index(rows)?, 2)?
+        .index_select(&index(columns)?, 3)
+}
+
+fn max_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
+    let (_, c, h, w) = x.dims4()?;
+    let [oh, ow] = pool.geometry(c, [h, w]).output_size();
+    let mut best: Option<Tensor> = None;
+    for rows in &taps(pool, h, oh) {
+        for columns in &taps(pool, w, ow) {
+            let seen = select(x, rows, columns)?;
+            best = Some(match best {
+                Some(best) => best.maximum(&seen)?,
+                None => seen,
+            });
+        }
+    }
+    best.ok_or_else(|| candle_core::Error::Msg("a pooling window without pixels".into()))
+}
+
+fn average_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
+    let (_, c, h, w) = x.dims4()?;
+    let [oh, ow] = pool.geometry(c, [h, w]).output_size();
+    // the border counts as zeros here, so it is really there
+    let padded = x
+        .pad_with_zeros(2, pool.padding, pool.padding)?
+        .pad_with_zeros(3, pool.padding, pool.padding)?;
+    let bare = Pool {
+        padding: 0,
+        ..*pool
+    };
+    let mut sum: Option<Tensor> = None;
+    for rows in &taps(&bare, h + 2 * pool.padding, oh) {
+        for columns in &taps(&bare, w + 2 * pool.padding, ow) {
+            let seen = select(&padded, rows, columns)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + seen)?,
+                None => seen,
+            });
+        }
+    }
+    let sum =
+        sum.ok_or_else(|| candle_core::Error::Msg("a pooling window without pixels".into()))?;
+    sum / (pool.kernel * pool.kernel) as f64
+}

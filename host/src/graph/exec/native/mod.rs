@@ -1,0 +1,139 @@
+//! The CPU engine: the graph's own reverse pass over plain buffers, none of which is allocated again
+//! once the first step has run.
+
+mod backward;
+mod buffers;
+mod forward;
+mod plan;
+
+use super::{Engine, ExecError, Params, check_len, move_running_stats};
+use crate::graph::{Graph, NodeId, Op};
+use crate::ops::norm::BatchStats;
+use buffers::Buffers;
+use plan::Plan;
+
+/// What a node's backward pass needs besides inputs and outputs.
+#[derive(Debug, Default)]
+enum Saved {
+    #[default]
+    Nothing,
+    /// Max pooling: the winners' positions.
+    Winners(Vec<u32>),
+    /// Batch normalisation: the batch's statistics.
+    Stats(BatchStats),
+    /// Dropout: the mask.
+    Mask(Vec<f32>),
+}
+
+/// Whether a forward pass trains, and with which dropout seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Eval,
+    Train { seed: u64 },
+}
+
+/// Runs one graph on the CPU.
+#[derive(Debug)]
+pub struct NativeEngine {
+    graph: Graph,
+    plan: Plan,
+    buffers: Buffers,
+    /// Each node's output, where it has one of its own.
+    outputs: Vec<Vec<f32>>,
+    saved: Vec<Saved>,
+    /// Parts of weight gradients, one a thread.
+    partials: Vec<Vec<f32>>,
+    /// Images of the last training forward pass, until its backward pass.
+    trained_batch: Option<usize>,
+}
+
+impl NativeEngine {
+    /// Plans the graph.
+    pub fn new(graph: Graph) -> Self {
+        let nodes = graph.nodes().len();
+        Self {
+            plan: Plan::new(&graph),
+            buffers: Buffers::default(),
+            outputs: (0..nodes).map(|_| Vec::new()).collect(),
+            saved: (0..nodes).map(|_| Saved::Nothing).collect(),
+            partials: Vec::new(),
+            trained_batch: None,
+            graph,
+        }
+    }
+
+    fn floats(&self, id: NodeId, batch: usize) -> usize {
+        batch * self.graph.shape(id).iter().product::<usize>()
+    }
+
+    /// The buffer that holds a node's output.
+    fn output(&self, id: NodeId) -> &[f32] {
+        &self.outputs[self.plan.holder(id).0]
+    }
+
+    /// Gives every output back for reuse.
+    fn clear(&mut self) {
+        for output in &mut self.outputs {
+            self.buffers.give(std::mem::take(output));
+        }
+        self.trained_batch = None;
+    }
+}
+
+impl Engine for NativeEngine {
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn infer(
+        &mut self,
+        params: &Params,
+        pixels: &[f32],
+        batch: usize,
+    ) -> Result<Vec<f32>, ExecError> {
+        self.clear();
+        self.run(params, pixels, batch, Mode::Eval)?;
+        let logits = self.output(self.graph.output()).to_vec();
+        self.clear();
+        Ok(logits)
+    }
+
+    fn forward(
+        &mut self,
+        params: &mut Params,
+        pixels: &[f32],
+        batch: usize,
+        seed: u64,
+    ) -> Result<Vec<f32>, ExecError> {
+        self.clear();
+        self.run(params, pixels, batch, Mode::Train { seed })?;
+        for (id, node) in self.graph.iter() {
+            if let (Op::BatchNorm { .. }, Saved::Stats(stats)) = (&node.op, &self.saved[id.0]) {
+                let [_, h, w] = plan::map(self.graph.shape(id));
+                let [_, _, mean, var] = params.of_mut(id) else {
+                    unreachable!("a batch normalisation has four tensors")
+                };
+                move_running_stats(
+                    [&mut mean.value, &mut var.value],
+                    &stats.mean,
+                    &stats.variance,
+                    batch * h * w,
+                );
+            }
+        }
+        self.trained_batch = Some(batch);
+        Ok(self.output(self.graph.output()).to_vec())
+    }
+
+    fn backward(&mut self, params: &mut Params, dlogits: &[f32]) -> Result<(), ExecError> {
+        let batch = self.trained_batch.ok_or(ExecError::NoForward)?;
+        check_len(
+            "logit gradient",
+            dlogits.len(),
+            batch * self.graph.classes(),
+        )?;
+        self.reverse(params, dlogits, batch);
+        self.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! What can be decided about a graph before it runs: which nodes share a buffer, which ReLU is part
+//! of the node before it, and when a buffer is read for the last time.
+
+use crate::graph::{Graph, NodeId, Op, Pool};
+
+/// Decisions by node.
+#[derive(Debug)]
+pub(super) struct Plan {
+    holder: Vec<NodeId>,
+    fused_relu: Vec<bool>,
+    last_reader: Vec<NodeId>,
+}
+
+/// A map's shape as an array.
+///
+/// # Panics
+/// When the shape is not a map's, which shape inference rules out for the nodes that ask.
+pub(super) fn map(shape: &[usize]) -> [usize; 3] {
+    shape.try_into().expect("shape inference gave a map")
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph) -> Self {
+        let consumers = graph.consumers();
+        let nodes = graph.nodes().len();
+        let mut holder: Vec<NodeId> = (0..nodes).map(NodeId).collect();
+        let mut fused_relu = vec![false; nodes];
+        for (id, node) in graph.iter() {
+            let Some(&from) = node.inputs.first() else {
+                continue;
+            };
+            match node.op {
+                Op::Flatten => holder[id.0] = holder[from.0],
+                Op::AvgPool(Pool {
+                    kernel: 1,
+                    stride: 1,
+                    padding: 0,
+                }) => holder[id.0] = holder[from.0],
+                Op::Relu if consumers[from.0].len() == 1 && can_fuse(&graph.node(from).op) => {
+                    fused_relu[from.0] = true;
+                    holder[id.0] = from;
+                }
+                _ => {}
+            }
+        }
+        let mut last_reader: Vec<NodeId> = (0..nodes).map(NodeId).collect();
+        for (id, node) in graph.iter() {
+            for input in &node.inputs {
+                last_reader[holder[input.0].0] = id;
+            }
+        }
+        Self {
+            holder,
+            fused_relu,
+            last_reader,
+        }
+    }
+
+    /// The node whose buffer holds this node's output.
+    pub(super) fn holder(&self, id: NodeId) -> NodeId {
+        self.holder[id.0]
+    }
+
+    /// Whether this node's output is another node's buffer, so that there is nothing to compute.
+    pub(super) fn is_alias(&self, id: NodeId) -> bool {
+        self.holder[id.0] != id
+    }
+
+    /// Whether the node applies a ReLU to its own output.
+    pub(super) fn relu(&self, id: NodeId) -> bool {
+        self.fused_relu[id.0]
+    }
+
+    /// Whether nobody reads the buffer of `holder` after `reader`.
+    pub(super) fn done_after(&self, holder: NodeId, reader: NodeId) -> bool {
+        self.last_reader[holder.0] == reader
+    }
+}
+
+fn can_fuse(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::BatchNorm { .. } | Op::Conv2d(_) | Op::Add | Op::Linear { .. }
+    )
+}

@@ -1,0 +1,85 @@
+//! The trained numbers and their gradients, in graph order.
+
+use crate::graph::{Array, Graph, Network, Node, NodeId, Role, Weights};
+
+/// One tensor with its gradient.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// `<node>.<tensor>`.
+    pub name: String,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// The numbers.
+    pub value: Vec<f32>,
+    /// The loss gradient of the last backward pass; empty for statistics.
+    pub grad: Vec<f32>,
+}
+
+/// All tensors of a network in graph order.
+#[derive(Clone, Debug)]
+pub struct Params {
+    list: Vec<Param>,
+    /// Where each node's tensors start in `list`; one more at the end.
+    starts: Vec<usize>,
+}
+
+impl Params {
+    /// Takes a network's numbers.
+    pub fn new(network: &Network) -> Self {
+        let mut list = Vec::new();
+        let mut starts = vec![0];
+        for node in network.graph.nodes() {
+            for spec in Node::tensors(node) {
+                let value = network.weights[&spec.name].data().to_vec();
+                let grad = vec![0.0; if spec.role.trained() { value.len() } else { 0 }];
+                list.push(Param {
+                    name: spec.name,
+                    shape: spec.shape,
+                    role: spec.role,
+                    value,
+                    grad,
+                });
+            }
+            starts.push(list.len());
+        }
+        Self { list, starts }
+    }
+
+    /// The numbers as named tensors.
+    pub fn weights(&self) -> Weights {
+        self.list
+            .iter()
+            .map(|p| (p.name.clone(), Array::new(p.shape.clone(), p.value.clone())))
+            .collect()
+    }
+
+    /// The network that these numbers make of `graph`.
+    pub fn network(&self, graph: &Graph) -> Network {
+        Network {
+            graph: graph.clone(),
+            weights: self.weights(),
+        }
+    }
+
+    /// Every tensor in graph order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Param> {
+        self.list.iter()
+    }
+
+    /// Every tensor in graph order, to be changed.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Param> {
+        self.list.iter_mut()
+    }
+
+    /// A node's tensors in the order of [`Node::tensors`].
+    pub fn of(&self, node: NodeId) -> &[Param] {
+        &self.list[self.starts[node.0]..self.starts[node.0 + 1]]
+    }
+
+    /// A node's tensors, to be changed.
+    pub fn of_mut(&mut self, node: NodeId) -> &mut [Param] {
+        &mut self.list[self.starts[node.0]..self.starts[node.0 + 1]]
+    }
+}

@@ -1,0 +1,308 @@
+//! The intermediate representation: a network is data.
+//!
+//! A [`Graph`] is a list of named nodes in topological order over a small closed set of operators.
+//! It holds no numbers: the tensors lie in [`Weights`], named `<node>.<tensor>` as PyTorch names them
+//! (`features.0.weight`, `layer1.0.bn1.running_mean`).
+
+use serde::{Deserialize, Serialize};
+
+use super::array::Weights;
+use super::error::GraphError;
+use super::shape::infer;
+
+/// Index of a node in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub usize);
+
+/// A 2-D convolution; its tensors are `weight [outputs, inputs / groups, kernel, kernel]` and,
+/// with `bias`, `bias [outputs]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Side of the square kernel.
+    pub kernel: usize,
+    /// Step between windows.
+    pub stride: usize,
+    /// Zero pixels added on every side.
+    pub padding: usize,
+    /// Channel groups; 1 is an ordinary, `inputs` a depthwise convolution.
+    pub groups: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+/// A square pooling window; left-over rows and columns are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Side of the window.
+    pub kernel: usize,
+    /// Step between windows.
+    pub stride: usize,
+    /// Border added on every side.
+    pub padding: usize,
+}
+
+/// What a node does. Shapes below leave out the batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    /// The image, `[channels, height, width]`, normalised as the manifest says.
+    Input {
+        /// Channels, height, width.
+        shape: [usize; 3],
+    },
+    /// Convolution of one map.
+    Conv2d(Conv2d),
+    /// Batch normalisation of one map; tensors `weight`, `bias`, `running_mean`, `running_var`.
+    BatchNorm {
+        /// Channels.
+        channels: usize,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `max(0, x)`.
+    Relu,
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid,
+    /// Largest value of each window.
+    MaxPool(Pool),
+    /// Mean of each window, the padding counted as zeros.
+    AvgPool(Pool),
+    /// Mean of each channel: `[c, h, w]` to `[c]`.
+    GlobalAvgPool,
+    /// Sum of two equal shapes.
+    Add,
+    /// Product of two equal shapes, or of a map `[c, h, w]` and a gate `[c]`.
+    Mul,
+    /// Maps of equal size one behind the other in the channels.
+    Concat,
+    /// Inner product; tensors `weight [outputs, inputs]`, `bias [outputs]`.
+    Linear {
+        /// Input features.
+        inputs: usize,
+        /// Output features.
+        outputs: usize,
+    },
+    /// Zeroes features with probability `p` in training and scales the rest by `1 / (1 − p)`.
+    Dropout {
+        /// Probability of a zero, in `[0, 1)`.
+        p: f32,
+    },
+    /// `[c, h, w]` to `[c·h·w]`, channel by channel.
+    Flatten,
+}
+
+/// One operator with its name and the nodes it reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Unique in the graph; the prefix of its tensors' names.
+    pub name: String,
+    /// What it does.
+    pub op: Op,
+    /// The nodes it reads, all before it.
+    pub inputs: Vec<NodeId>,
+}
+
+/// A network without its numbers: nodes in topological order, the input first, the logits last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawGraph")]
+pub struct Graph {
+    name: String,
+    nodes: Vec<Node>,
+    #[serde(skip)]
+    shapes: Vec<Vec<usize>>,
+}
+
+/// What stands in a file, before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGraph {
+    name: String,
+    nodes: Vec<Node>,
+}
+
+impl TryFrom<RawGraph> for Graph {
+    type Error = GraphError;
+
+    fn try_from(raw: RawGraph) -> Result<Self, GraphError> {
+        Self::new(raw.name, raw.nodes)
+    }
+}
+
+impl Graph {
+    /// Checks names, order and shapes.
+    ///
+    /// # Errors
+    /// Names the node that does not fit, and what it was given.
+    pub fn new(name: impl Into<String>, nodes: Vec<Node>) -> Result<Self, GraphError> {
+        let shapes = infer(&nodes)?;
+        Ok(Self {
+            name: name.into(),
+            nodes,
+            shapes,
+        })
+    }
+
+    /// The architecture's name, such as `vgg19`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All nodes in topological order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Nodes with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(i, n)| (NodeId(i), n))
+    }
+
+    /// A node by id.
+    ///
+    /// # Panics
+    /// When the id is of another graph.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// A node's output shape without the batch: `[c, h, w]` or `[features]`.
+    pub fn shape(&self, id: NodeId) -> &[usize] {
+        &self.shapes[id.0]
+    }
+
+    /// The image shape `[channels, height, width]`.
+    pub fn input_shape(&self) -> [usize; 3] {
+        match self.nodes[0].op {
+            Op::Input { shape } => shape,
+            _ => unreachable!("`infer` accepts graphs that start with their input only"),
+        }
+    }
+
+    /// The node that gives the logits.
+    pub fn output(&self) -> NodeId {
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        self.shapes[self.nodes.len() - 1][0]
+    }
+
+    /// The nodes that read each node.
+    pub fn consumers(&self) -> Vec<Vec<NodeId>> {
+        let mut consumers = vec![Vec::new(); self.nodes.len()];
+        for (id, node) in self.iter() {
+            for input in &node.inputs {
+                consumers[input.0].push(id);
+            }
+        }
+        consumers
+    }
+
+    /// Name, shape and role of every tensor the graph needs, in node order.
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        self.nodes.iter().flat_map(Node::tensors).collect()
+    }
+
+    /// Checks that `weights` holds exactly the graph's tensors in their shapes.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing, extra or of another shape.
+    pub fn check_weights(&self, weights: &Weights) -> Result<(), GraphError> {
+        let specs = self.tensors();
+        for spec in &specs {
+            let tensor = weights
+                .get(&spec.name)
+                .ok_or_else(|| GraphError::MissingTensor(spec.name.clone()))?;
+            if tensor.shape() != spec.shape {
+                return Err(GraphError::TensorShape {
+                    name: spec.name.clone(),
+                    found: tensor.shape().to_vec(),
+                    expected: spec.shape.clone(),
+                });
+            }
+        }
+        if let Some(extra) = weights
+            .keys()
+            .find(|name| specs.iter().all(|s| &s.name != *name))
+        {
+            return Err(GraphError::ExtraTensor(extra.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// What a tensor is for: the optimiser treats the roles differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Convolution or linear weights: trained, decayed.
+    Weight,
+    /// Convolution or linear bias: trained.
+    Bias,
+    /// BatchNorm's γ: trained, and what sparsity training shrinks.
+    NormScale,
+    /// BatchNorm's β: trained.
+    NormShift,
+    /// BatchNorm's running mean: a statistic, not trained.
+    RunningMean,
+    /// BatchNorm's running variance: a statistic, not trained.
+    RunningVar,
+}
+
+impl Role {
+    /// Whether the optimiser changes it.
+    pub fn trained(self) -> bool {
+        !matches!(self, Self::RunningMean | Self::RunningVar)
+    }
+}
+
+/// One tensor that a graph needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// `<node>.<tensor>`.
+    pub name: String,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Node {
+    /// The tensors this node needs, its weight first.
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        let spec = |suffix: &str, shape: &[usize], role| TensorSpec {
+            name: format!("{}.{suffix}", self.name),
+            shape: shape.to_vec(),
+            role,
+        };
+        match &self.op {
+            Op::Conv2d(c) => {
+                let shape = [c.outputs, c.inputs / c.groups, c.kernel, c.kernel];
+                let mut specs = vec![spec("weight", &shape, Role::Weight)];
+                if c.bias {
+                    specs.push(spec("bias", &[c.outputs], Role::Bias));
+                }
+                specs
+            }
+            Op::Linear { inputs, outputs } => vec![
+                spec("weight", &[*outputs, *inputs], Role::Weight),
+                spec("bias", &[*outputs], Role::Bias),
+            ],
+            Op::BatchNorm { channels, .. } => vec![
+                spec("weight", &[*channels], Role::NormScale),
+                spec("bias", &[*channels], Role::NormShift),
+                spec("running_mean", &[*channels], Role::RunningMean),
+                spec("running_var", &[*channels], Role::RunningVar),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Networks as data: the graph, the builders that make one, and the passes over it.
+
+mod array;
+pub mod build;
+pub mod count;
+mod error;
+pub mod exec;
+pub mod init;
+mod ir;
+mod shape;
+
+pub use array::{Array, Weights};
+pub use error::GraphError;
+pub use ir::{Conv2d, Graph, Node, NodeId, Op, Pool, Role, TensorSpec};
+
+/// A graph with its tensors: everything that is needed to run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// The structure.
+    pub graph: Graph,
+    /// The numbers, exactly those that the graph names.
+    pub weights: Weights,
+}
+
+impl Network {
+    /// Joins a graph and its tensors.
+    ///
+    /// # Errors
+    /// When the tensors are not exactly those that the graph needs.
+    pub fn new(graph: Graph, weights: Weights) -> Result<Self, GraphError> {
+        graph.check_weights(&weights)?;
+        Ok(Self { graph, weights })
+    }
+}

@@ -1,0 +1,199 @@
+//! Shape inference: what each node gives, and whether it can.
+
+use std::collections::HashSet;
+
+use super::error::GraphError;
+use super::ir::{Conv2d, Node, NodeId, Op, Pool};
+use crate::ops::conv::ConvGeometry;
+use crate::ops::pool::PoolGeometry;
+
+/// No dimension, kernel or stride of a network for faces is near this; it keeps products from
+/// overflowing on files that lie.
+const LARGEST: usize = 1 << 16;
+
+impl Conv2d {
+    /// The kernel geometry for `batch` maps of `size` pixels.
+    pub fn geometry(&self, batch: usize, size: [usize; 2]) -> ConvGeometry {
+        ConvGeometry {
+            batch,
+            inputs: self.inputs,
+            size,
+            outputs: self.outputs,
+            kernel: [self.kernel; 2],
+            stride: self.stride,
+            padding: self.padding,
+            groups: self.groups,
+        }
+    }
+}
+
+impl Pool {
+    /// The kernel geometry for `planes` planes of `size` pixels.
+    pub fn geometry(&self, planes: usize, size: [usize; 2]) -> PoolGeometry {
+        PoolGeometry {
+            planes,
+            size,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+}
+
+/// The output shapes of all nodes, without the batch.
+pub(super) fn infer(nodes: &[Node]) -> Result<Vec<Vec<usize>>, GraphError> {
+    let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(nodes.len());
+    let mut names = HashSet::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let fail = |problem: String| GraphError::Node {
+            node: node.name.clone(),
+            problem,
+        };
+        if !names.insert(&node.name) {
+            return Err(fail("a second node of this name".into()));
+        }
+        if matches!(node.op, Op::Input { .. }) != (index == 0) {
+            return Err(fail("the input must be the first node and no other".into()));
+        }
+        if let Some(NodeId(late)) = node.inputs.iter().find(|id| id.0 >= index) {
+            return Err(fail(format!("reads node {late}, which is not before it")));
+        }
+        let inputs: Vec<&[usize]> = node.inputs.iter().map(|id| &shapes[id.0][..]).collect();
+        let shape = output_shape(&node.op, &inputs).map_err(fail)?;
+        if shape.iter().any(|&d| d == 0 || d > LARGEST * 64) {
+            return Err(fail(format!("gives an impossible shape {shape:?}")));
+        }
+        shapes.push(shape);
+    }
+    match shapes.last().map(Vec::as_slice) {
+        Some([_classes]) => Ok(shapes),
+        Some(shape) => Err(GraphError::Node {
+            node: nodes[nodes.len() - 1].name.clone(),
+            problem: format!("the last node must give one row of logits, gives {shape:?}"),
+        }),
+        None => Err(GraphError::Node {
+            node: "input".into(),
+            problem: "the graph has no nodes".into(),
+        }),
+    }
+}
+
+fn one<'a>(inputs: &[&'a [usize]]) -> Result<&'a [usize], String> {
+    match inputs {
+        [shape] => Ok(shape),
+        _ => Err(format!("reads {} nodes, expected 1", inputs.len())),
+    }
+}
+
+fn map_of(inputs: &[&[usize]]) -> Result<[usize; 3], String> {
+    let shape = one(inputs)?;
+    <[usize; 3]>::try_from(shape)
+        .map_err(|_| format!("reads shape {shape:?}, expected [channels, height, width]"))
+}
+
+fn in_range(what: &str, value: usize) -> Result<(), String> {
+    if (1..=LARGEST).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{what} is {value}, expected 1 to {LARGEST}"))
+    }
+}
+
+fn expect(what: &str, found: usize, expected: usize) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: reads {found}, expected {expected}"))
+    }
+}
+
+fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+    match op {
+        Op::Input { shape } => {
+            if !inputs.is_empty() {
+                return Err("an input reads nothing".into());
+            }
+            shape.iter().try_for_each(|&d| in_range("a side", d))?;
+            Ok(shape.to_vec())
+        }
+        Op::Conv2d(conv) => {
+            let [c, h, w] = map_of(inputs)?;
+            let parts = [
+                ("inputs", conv.inputs),
+                ("outputs", conv.outputs),
+                ("kernel", conv.kernel),
+                ("stride", conv.stride),
+                ("groups", conv.groups),
+            ];
+            parts.iter().try_for_each(|&(what, v)| in_range(what, v))?;
+            in_range("padding + 1", conv.padding.saturating_add(1))?;
+            expect("channels", c, conv.inputs)?;
+            if conv.inputs % conv.groups != 0 || conv.outputs % conv.groups != 0 {
+                return Err(format!(
+                    "{} groups do not divide {} inputs and {} outputs",
+                    conv.groups, conv.inputs, conv.outputs
+                ));
+            }
+            let [oh, ow] = conv.geometry(1, [h, w]).output_size();
+            Ok(vec![conv.outputs, oh, ow])
+        }
+        Op::MaxPool(pool) | Op::AvgPool(pool) => {
+            let [c, h, w] = map_of(inputs)?;
+            in_range("kernel", pool.kernel)?;
+            in_range("stride", pool.stride)?;
+            if pool.padding * 2 > pool.kernel {
+                return Err(format!(
+                    "padding {} is more than half the window {}",
+                    pool.padding, pool.kernel
+                ));
+            }
+            let [oh, ow] = pool.geometry(1, [h, w]).output_size();
+            Ok(vec![c, oh, ow])
+        }
+        Op::BatchNorm { channels, eps } => {
+            let [c, h, w] = map_of(inputs)?;
+            expect("channels", c, *channels)?;
+            if !(*eps > 0.0 && eps.is_finite()) {
+                return Err(format!("eps is {eps}, expected a positive number"));
+            }
+            Ok(vec![c, h, w])
+        }
+        Op::Relu | Op::Sigmoid => Ok(one(inputs)?.to_vec()),
+        Op::Dropout { p } => {
+            if !(0.0..1.0).contains(p) {
+                return Err(format!("p is {p}, expected 0 up to 1"));
+            }
+            Ok(one(inputs)?.to_vec())
+        }
+        Op::GlobalAvgPool => Ok(vec![map_of(inputs)?[0]]),
+        Op::Flatten => Ok(vec![map_of(inputs)?.iter().product()]),
+        Op::Linear {
+            inputs: features,
+            outputs,
+        } => {
+            let shape = one(inputs)?;
+            let [found] = shape else {
+                return Err(format!("reads shape {shape:?}, expected [features]"));
+            };
+            expect("features", *found, *features)?;
+            in_range("outputs", *outputs)?;
+            Ok(vec![*outputs])
+        }
+        Op::Add => match inputs {
+            [a, b] if a == b => Ok(a.to_vec()),
+            _ => Err(format!("reads {inputs:?}, expected two equal shapes")),
+        },
+        Op::Mul => match inputs {
+            [a, b] if a == b || (a.len() == 3 && b.len() == 1 && a[0] == b[0]) => Ok(a.to_vec()),
+            _ => Err(format!(
+                "reads {inputs:?}, expected two equal shapes or a map and its gate"
+            )),
+        },
+        Op::Concat => match inputs {
+            [[_, h, w], ..] if inputs.iter().all(|s| s.len() == 3 && s[1..] == [*h, *w]) => {
+                Ok(vec![inputs.iter().map(|s| s[0]).sum(), *h, *w])
+            }
+            _ => Err(format!("reads {inputs:?}, expected maps of one size")),
+        },
+    }
+}

@@ -1,0 +1,181 @@
+//! Cross entropy with soft targets, class weights and a teacher, and its gradient.
+
+use fer_models::{argmax, softmax};
+use serde::{Deserialize, Serialize};
+
+/// What the loss consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossOptions {
+    /// Share of each target that is spread evenly over all classes, 0 up to 1
+    /// (Szegedy et al., 2016).
+    pub label_smoothing: f32,
+    /// Weigh classes by `N / (classes · count)`, counted on the training split.
+    pub class_weights: bool,
+    /// Share of the teacher in the loss when there is one, 0 to 1 (Hinton et al., 2015).
+    pub distill_share: f32,
+    /// Temperature at which student and teacher are compared, above 0.
+    pub distill_temperature: f32,
+}
+
+impl Default for LossOptions {
+    fn default() -> Self {
+        Self {
+            label_smoothing: 0.0,
+            class_weights: false,
+            distill_share: 0.7,
+            distill_temperature: 4.0,
+        }
+    }
+}
+
+/// One batch's loss.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchLoss {
+    /// Mean over the batch.
+    pub mean: f64,
+    /// Images whose largest logit is at their largest target.
+    pub correct: usize,
+    /// The gradient with respect to the logits, `[batch, classes]`.
+    pub gradient: Vec<f32>,
+}
+
+/// The loss of `logits [batch, classes]` against `targets` of the same shape, whose rows sum to 1.
+///
+/// `class_weights` holds a weight for each class, or nothing; a row weighs what its target's classes
+/// weigh, and the mean is over the weights as in PyTorch. `teacher` holds the teacher's logits.
+pub fn cross_entropy(
+    options: &LossOptions,
+    class_weights: &[f32],
+    classes: usize,
+    logits: &[f32],
+    targets: &[f32],
+    teacher: Option<&[f32]>,
+) -> BatchLoss {
+    let smooth = options.label_smoothing;
+    let share = teacher.map_or(0.0, |_| options.distill_share);
+    let heat = options.distill_temperature;
+    let weight_of = |target: &[f32]| -> f32 {
+        if class_weights.is_empty() {
+            1.0
+        } else {
+            target.iter().zip(class_weights).map(|(t, w)| t * w).sum()
+        }
+    };
+    let total: f32 = targets.chunks_exact(classes).map(weight_of).sum();
+    let mut loss = BatchLoss {
+        gradient: vec![0.0; logits.len()],
+        ..BatchLoss::default()
+    };
+    let mut scores = vec![0.0; classes];
+    let mut hot = vec![0.0; classes];
+    let mut taught = vec![0.0; classes];
+    let rows = logits
+        .chunks_exact(classes)
+        .zip(targets.chunks_exact(classes));
+    for (row, ((logits, target), gradient)) in rows
+        .zip(loss.gradient.chunks_exact_mut(classes))
+        .enumerate()
+    {
+        loss.correct += usize::from(argmax(logits) == argmax(target));
+        let weight = weight_of(target) / total;
+        softmax(logits, 1.0, &mut scores);
+        let lse = log_sum_exp(logits);
+        for c in 0..classes {
+            let wanted = target[c] * (1.0 - smooth) + smooth / classes as f32;
+            let part = weight * (1.0 - share);
+            loss.mean += f64::from(part * wanted * (lse - logits[c]));
+            gradient[c] += part * (scores[c] - wanted);
+        }
+        if let Some(teacher) = teacher {
+            let teacher = &teacher[row * classes..(row + 1) * classes];
+            softmax(teacher, heat, &mut taught);
+            softmax(logits, heat, &mut hot);
+            let part = weight * share * heat * heat;
+            for c in 0..classes {
+                let gap = taught[c].max(1e-12).ln() - hot[c].max(1e-12).ln();
+                loss.mean += f64::from(part * taught[c] * gap);
+                gradient[c] += part * (hot[c] - taught[c]) / heat;
+            }
+        }
+    }
+    loss
+}
+
+fn log_sum_exp(values: &[f32]) -> f32 {
+    let top = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    top + values.iter().map(|v| (v - top).exp()).sum::<f32>().ln()
+}
+
+/// `N / (classes · count)` for each class; a class without images weighs 0.
+pub fn balanced_weights(counts: &[usize]) -> Vec<f32> {
+    let total: usize = counts.iter().sum();
+    counts
+        .iter()
+        .map(|&n| match n {
+            0 => 0.0,
+            n => total as f32 / (counts.len() * n) as f32,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sure_and_right_row_costs_nothing_and_even_logits_cost_ln_k() {
+        let options = LossOptions::default();
+        let loss =
+            |logits: &[f32]| cross_entropy(&options, &[], 4, logits, &[0.0, 1.0, 0.0, 0.0], None);
+        assert!(loss(&[0.0, 50.0, 0.0, 0.0]).mean < 1e-6);
+        let even = loss(&[0.0; 4]);
+        assert!((even.mean - 4f64.ln()).abs() < 1e-6);
+        assert_eq!(even.gradient, [0.25, -0.75, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn balanced_weights_are_those_of_the_third_reference() {
+        // seeds.md section 4.3: N / (7·n_c) of FER2013's training split
+        let weights = balanced_weights(&[3995, 436, 4097, 7215, 4830, 3171, 4965]);
+        let want = [1.0266, 9.4066, 1.0010, 0.5684, 0.8491, 1.2934, 0.8260];
+        for (got, want) in weights.iter().zip(want) {
+            assert!((got - want).abs() < 1e-4, "{got} against {want}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_equals_finite_differences_with_every_part_on() {
+        let options = LossOptions {
+            label_smoothing: 0.1,
+            class_weights: true,
+            distill_share: 0.6,
+            distill_temperature: 3.0,
+        };
+        let logits = [0.3, -1.2, 2.0, 0.5, 0.1, -0.4];
+        let targets = [0.0, 1.0, 0.0, 0.7, 0.0, 0.3];
+        let teacher = [1.0, 0.2, -0.5, 0.0, 2.0, 0.3];
+        let of = |logits: &[f32]| {
+            cross_entropy(
+                &options,
+                &[0.5, 2.0, 1.5],
+                3,
+                logits,
+                &targets,
+                Some(&teacher),
+            )
+        };
+        let loss = of(&logits);
+        for i in 0..6 {
+            let step = 1e-2;
+            let at = |delta: f32| {
+                let mut moved = logits;
+                moved[i] += delta;
+                of(&moved).mean
+            };
+            let slope = (at(step) - at(-step)) / f64::from(2.0 * step);
+            let got = f64::from(loss.gradient[i]);
+            assert!((slope - got).abs() < 2e-4, "{i}: {got} against {slope}");
+        }
+    }
+}

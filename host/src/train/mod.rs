@@ -1,0 +1,19 @@
+//! Training: one loop, whose parts are the loss, the schedule, the optimiser and the run folder.
+
+mod error;
+mod loss;
+mod optimizer;
+mod options;
+mod run_folder;
+mod schedule;
+mod state;
+mod trainer;
+
+pub use error::TrainError;
+pub use loss::{BatchLoss, LossOptions, balanced_weights, cross_entropy};
+pub use optimizer::{Clip, Optimizer, Sgd};
+pub use options::TrainOptions;
+pub use run_folder::{BEST_FILE, EVENTS_FILE, LAST_FILE, METRICS_FILE, RunFolder};
+pub use schedule::Schedule;
+pub use state::RunState;
+pub use trainer::{Device, Observer, Outcome, Setup, StepReport, Trainer};

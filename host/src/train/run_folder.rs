@@ -1,0 +1,135 @@
+//! The files of one run: checkpoints, `metrics.jsonl` and TensorBoard events.
+//!
+//! The checkpoint is the truth. It records how long the two logs were when it was written; a resumed
+//! run cuts them back to that, so no line stands twice.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::TrainError;
+use crate::report::EventWriter;
+
+/// The run in progress, or as it ended.
+pub const LAST_FILE: &str = "last.safetensors";
+/// The network at its best validation accuracy.
+pub const BEST_FILE: &str = "best.safetensors";
+/// One JSON object an epoch.
+pub const METRICS_FILE: &str = "metrics.jsonl";
+/// The same for TensorBoard.
+pub const EVENTS_FILE: &str = "events.out.tfevents.fer";
+
+/// An open run folder.
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: File,
+    metrics_bytes: u64,
+    events: EventWriter,
+}
+
+impl RunFolder {
+    /// Makes the folder and its logs.
+    ///
+    /// # Errors
+    /// When it holds a run already, or cannot be written.
+    pub fn create(path: &Path) -> Result<Self, TrainError> {
+        if path.join(LAST_FILE).exists() {
+            return Err(TrainError::Occupied(path.into()));
+        }
+        std::fs::create_dir_all(path).map_err(|source| TrainError::Io {
+            path: path.into(),
+            source,
+        })?;
+        Self::open(path, 0, None)
+    }
+
+    /// Opens the folder of a run to go on with, cutting its logs back to the given lengths.
+    ///
+    /// # Errors
+    /// When a log is shorter than that or cannot be written.
+    pub fn resume(path: &Path, metrics_bytes: u64, events_bytes: u64) -> Result<Self, TrainError> {
+        Self::open(path, metrics_bytes, Some(events_bytes))
+    }
+
+    fn open(
+        path: &Path,
+        metrics_bytes: u64,
+        events_bytes: Option<u64>,
+    ) -> Result<Self, TrainError> {
+        let file = path.join(METRICS_FILE);
+        let io = |source| TrainError::Io {
+            path: file.clone(),
+            source,
+        };
+        let metrics = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&file)
+            .map_err(io)?;
+        let found = metrics.metadata().map_err(io)?.len();
+        if found < metrics_bytes {
+            return Err(TrainError::RunFile {
+                path: file,
+                problem: format!("{found} bytes, the checkpoint expects at least {metrics_bytes}"),
+            });
+        }
+        metrics.set_len(metrics_bytes).map_err(io)?;
+        let file = path.join(EVENTS_FILE);
+        let events = match events_bytes {
+            None => EventWriter::create(&file),
+            Some(bytes) => EventWriter::resume_at(&file, bytes),
+        };
+        Ok(Self {
+            path: path.into(),
+            metrics,
+            metrics_bytes,
+            events: events.map_err(|e| event_error(&file, &e))?,
+        })
+    }
+
+    /// A file of the run.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Appends one line to `metrics.jsonl` and its numbers, under the tags given, to the event file.
+    ///
+    /// # Errors
+    /// When a log cannot be written.
+    pub fn log(
+        &mut self,
+        line: &serde_json::Value,
+        step: u64,
+        scalars: &[(&str, f64)],
+    ) -> Result<(), TrainError> {
+        let path = self.file(METRICS_FILE);
+        let text = format!("{line}\n");
+        self.metrics
+            .write_all(text.as_bytes())
+            .and_then(|()| self.metrics.sync_data())
+            .map_err(|source| TrainError::Io { path, source })?;
+        self.metrics_bytes += text.len() as u64;
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0.0, |d| d.as_secs_f64());
+        let path = self.file(EVENTS_FILE);
+        for &(tag, value) in scalars {
+            self.events
+                .scalar(tag, step as i64, value as f32, now)
+                .map_err(|e| event_error(&path, &e))?;
+        }
+        self.events.flush().map_err(|e| event_error(&path, &e))
+    }
+
+    /// Lengths of `metrics.jsonl` and the event file.
+    pub fn lengths(&self) -> (u64, u64) {
+        (self.metrics_bytes, self.events.position())
+    }
+}
+
+fn event_error(path: &Path, error: &impl std::fmt::Display) -> TrainError {
+    TrainError::RunFile {
+        path: path.into(),
+        problem: error.to_string(),
+    }
+}

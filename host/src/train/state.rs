@@ -1,0 +1,64 @@
+//! Where a run is.
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainOptions;
+
+/// Everything about a run in progress that is not a tensor.
+///
+/// Random numbers need no state: order, augmentation and dropout are functions of the seed and of
+/// where the run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunState {
+    /// The run's choices.
+    pub options: TrainOptions,
+    /// Where the data came from, as given.
+    pub data: String,
+    /// Fingerprint of the data, so that a changed file is noticed.
+    pub data_sha256: String,
+    /// Path of the teacher, if any.
+    pub teacher: Option<String>,
+    /// Epochs done.
+    pub epoch: usize,
+    /// Batches done in the current epoch.
+    pub batch: usize,
+    /// Steps done in all.
+    pub step: u64,
+    /// Sum over the current epoch's images of their loss.
+    pub loss_sum: f64,
+    /// Images of the current epoch that were classified right.
+    pub correct: usize,
+    /// Images of the current epoch so far.
+    pub seen: usize,
+    /// Best validation accuracy so far, 0 to 1, and its epoch, from 1.
+    pub best: Option<(f64, usize)>,
+    /// Seconds spent before this moment, over all sessions.
+    pub seconds: f64,
+    /// Length of `metrics.jsonl` at this moment.
+    pub metrics_bytes: u64,
+    /// Length of the event file at this moment.
+    pub events_bytes: u64,
+}
+
+impl RunState {
+    /// The start of a run.
+    pub(super) fn start(options: TrainOptions, data: String, data_sha256: String) -> Self {
+        Self {
+            options,
+            data,
+            data_sha256,
+            teacher: None,
+            epoch: 0,
+            batch: 0,
+            step: 0,
+            loss_sum: 0.0,
+            correct: 0,
+            seen: 0,
+            best: None,
+            seconds: 0.0,
+            metrics_bytes: 0,
+            events_bytes: 0,
+        }
+    }
+}

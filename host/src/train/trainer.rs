@@ -1,0 +1,497 @@
+//! The loop.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fer_models::{Crops, sha256_hex};
+use serde_json::json;
+
+use super::loss::{balanced_weights, cross_entropy};
+use super::{BEST_FILE, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
+use crate::checkpoint::{Checkpoint, Moments};
+use crate::data::{Dataset, Split};
+use crate::graph::exec::{CandleEngine, Engine, NativeEngine, Params};
+use crate::graph::{Array, Graph, Weights};
+use crate::loader::{Batch, Loader};
+use crate::predict;
+use crate::report::Evaluation;
+
+/// Where the arithmetic is done.
+#[derive(Clone, Debug, Default)]
+pub enum Device {
+    /// The CPU engine.
+    #[default]
+    Cpu,
+    /// Candle on the given device.
+    Candle(candle_core::Device),
+}
+
+impl Device {
+    fn engine(&self, graph: Graph) -> Box<dyn Engine> {
+        match self {
+            Self::Cpu => Box::new(NativeEngine::new(graph)),
+            Self::Candle(device) => Box::new(CandleEngine::new(graph, device.clone())),
+        }
+    }
+}
+
+/// What a new run starts from.
+pub struct Setup {
+    /// The network to train, fresh or not, with labels, input and history.
+    pub start: Checkpoint,
+    /// The run's choices.
+    pub options: TrainOptions,
+    /// A network to learn from besides the labels, and its path.
+    pub teacher: Option<(Checkpoint, PathBuf)>,
+    /// Where the data came from, as given.
+    pub data: String,
+}
+
+/// What the observer of a run is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// Epochs done and to do.
+    pub epoch: (usize, usize),
+    /// Batches done in this epoch and in each.
+    pub batch: (usize, usize),
+    /// Mean loss of the epoch so far.
+    pub loss: f64,
+    /// Images a second in this session.
+    pub images_per_second: f64,
+    /// Time to the end of the run at this speed.
+    pub left: Duration,
+    /// At the end of an epoch: the line of `metrics.jsonl`.
+    pub epoch_metrics: Option<serde_json::Value>,
+}
+
+/// Told after every step; returns whether to go on. A run that is stopped can be resumed.
+pub type Observer<'a> = dyn FnMut(&StepReport) -> bool + 'a;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Whether all epochs were done.
+    pub finished: bool,
+    /// Best validation accuracy, 0 to 1, and its epoch, from 1.
+    pub best: Option<(f64, usize)>,
+}
+
+/// A run that is ready to go.
+pub struct Trainer<'a> {
+    dataset: &'a Dataset,
+    training: Vec<usize>,
+    validation: Vec<usize>,
+    class_weights: Vec<f32>,
+    start: Checkpoint,
+    folder: RunFolder,
+    state: RunState,
+    engine: Box<dyn Engine>,
+    params: Params,
+    optimizer: Optimizer,
+    teacher: Option<(Box<dyn Engine>, Params)>,
+    save_every: Duration,
+    session: Session,
+}
+
+/// Speed of the current session.
+struct Session {
+    started: Instant,
+    seconds_before: f64,
+    images: usize,
+}
+
+impl<'a> Trainer<'a> {
+    /// Starts a run in a new folder.
+    ///
+    /// # Errors
+    /// When the options, the data, the teacher or the folder do not fit.
+    pub fn start(
+        folder: &Path,
+        dataset: &'a Dataset,
+        setup: Setup,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        setup.options.validate()?;
+        let mut state = RunState::start(setup.options, setup.data, fingerprint(dataset));
+        state.teacher = setup.teacher.as_ref().map(|(_, p)| p.display().to_string());
+        let params = Params::new(&setup.start.network);
+        let optimizer = Optimizer::new(state.options.optimizer, &params);
+        let teacher = setup.teacher.map(|(teacher, _)| teacher);
+        let folder = RunFolder::create(folder)?;
+        Self::assemble(
+            folder,
+            dataset,
+            setup.start,
+            state,
+            params,
+            optimizer,
+            teacher,
+            device,
+        )
+    }
+
+    /// Goes on with the run in `folder`.
+    ///
+    /// # Errors
+    /// When there is no run, or the data or the teacher are not the run's.
+    pub fn resume(
+        folder: &Path,
+        dataset: &'a Dataset,
+        teacher: Option<Checkpoint>,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let (start, state, moments) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
+        if state.data_sha256 != fingerprint(dataset) {
+            return Err(TrainError::Data(format!(
+                "`{}` is not what the run was started with",
+                state.data
+            )));
+        }
+        if state.teacher.is_some() != teacher.is_some() {
+            return Err(TrainError::Teacher("the run has one and needs it".into()));
+        }
+        let mut params = Params::new(&start.network);
+        let mut optimizer = Optimizer::new(state.options.optimizer, &params);
+        optimizer.updates = state.step;
+        for (param, velocity) in params.iter_mut().zip(&mut optimizer.velocity) {
+            if let Some(saved) = moments.velocity.get(&param.name) {
+                velocity.copy_from_slice(saved.data());
+            }
+            if let Some(raw) = moments.weights.as_ref().and_then(|w| w.get(&param.name)) {
+                param.value.copy_from_slice(raw.data());
+            }
+        }
+        let folder = RunFolder::resume(folder, state.metrics_bytes, state.events_bytes)?;
+        Self::assemble(
+            folder, dataset, start, state, params, optimizer, teacher, device,
+        )
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what start and resume have in common"
+    )]
+    fn assemble(
+        folder: RunFolder,
+        dataset: &'a Dataset,
+        start: Checkpoint,
+        state: RunState,
+        params: Params,
+        optimizer: Optimizer,
+        teacher: Option<Checkpoint>,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        check_data(dataset, &start)?;
+        if let Some(teacher) = &teacher {
+            check_teacher(teacher, &start)?;
+        }
+        let (training, validation) = splits(dataset, state.options.seed);
+        if training.len() < 2 {
+            return Err(TrainError::Data(format!(
+                "{} images to train on, expected at least 2",
+                training.len()
+            )));
+        }
+        let class_weights = if state.options.loss.class_weights {
+            let mut counts = vec![0; dataset.labels().len()];
+            for &i in &training {
+                counts[usize::from(dataset.item(i).label)] += 1;
+            }
+            balanced_weights(&counts)
+        } else {
+            Vec::new()
+        };
+        let session = Session {
+            started: Instant::now(),
+            seconds_before: state.seconds,
+            images: 0,
+        };
+        Ok(Self {
+            engine: device.engine(start.network.graph.clone()),
+            teacher: teacher.map(|t| {
+                let params = Params::new(&t.network);
+                (device.engine(t.network.graph), params)
+            }),
+            dataset,
+            training,
+            validation,
+            class_weights,
+            start,
+            folder,
+            state,
+            params,
+            optimizer,
+            save_every: Duration::from_secs(300),
+            session,
+        })
+    }
+
+    /// Saves the run at this interval; five minutes if never called. A killed run loses that much.
+    pub fn save_every(&mut self, interval: Duration) {
+        self.save_every = interval;
+    }
+
+    /// Trains to the end, or until the observer says stop.
+    ///
+    /// # Errors
+    /// When the loss diverges, or a file cannot be written.
+    pub fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome, TrainError> {
+        let options = self.state.options.clone();
+        let dataset = self.dataset;
+        let (training, input) = (self.training.clone(), self.start.input.clone());
+        let loader = Loader {
+            dataset,
+            indices: &training,
+            input: &input,
+            augment: &options.augment,
+            batch: options.batch,
+            seed: options.seed,
+        };
+        let mut going = true;
+        let mut saved = Instant::now();
+        while going && self.state.epoch < options.epochs {
+            let (epoch, first) = (self.state.epoch, self.state.batch);
+            loader.epoch(epoch, first, |number, batch| {
+                self.step(number, batch, loader.batches())?;
+                if saved.elapsed() >= self.save_every {
+                    self.save()?;
+                    saved = Instant::now();
+                }
+                let report = self.report(loader.batches(), None);
+                going = observer(&report);
+                Ok::<_, TrainError>(going)
+            })?;
+            if self.state.batch == loader.batches() {
+                let metrics = self.end_epoch()?;
+                saved = Instant::now();
+                let report = self.report(loader.batches(), Some(metrics));
+                going &= observer(&report);
+            }
+        }
+        self.save()?;
+        Ok(Outcome {
+            finished: self.state.epoch >= options.epochs,
+            best: self.state.best,
+        })
+    }
+
+    fn step(&mut self, number: usize, batch: &Batch, batches: usize) -> Result<(), TrainError> {
+        let state = &mut self.state;
+        let at = state.epoch as f64 + number as f64 / batches as f64;
+        let rate = state.options.schedule.rate_at(at, state.options.epochs);
+        // one dropout seed a step, far from those of other runs' seeds
+        let seed = state.options.seed.rotate_left(32) ^ state.step;
+        let logits = self
+            .engine
+            .forward(&mut self.params, &batch.pixels, batch.len, seed)?;
+        let taught = match &mut self.teacher {
+            Some((engine, params)) => Some(engine.infer(params, &batch.pixels, batch.len)?),
+            None => None,
+        };
+        let loss = cross_entropy(
+            &state.options.loss,
+            &self.class_weights,
+            self.dataset.labels().len(),
+            &logits,
+            &batch.targets,
+            taught.as_deref(),
+        );
+        if !loss.mean.is_finite() {
+            return Err(TrainError::Diverged {
+                loss: loss.mean,
+                epoch: state.epoch,
+                batch: number,
+            });
+        }
+        self.engine.backward(&mut self.params, &loss.gradient)?;
+        self.optimizer.step(&mut self.params, rate);
+        state.step += 1;
+        state.batch = number + 1;
+        state.loss_sum += loss.mean * batch.len as f64;
+        state.correct += loss.correct;
+        state.seen += batch.len;
+        self.session.images += batch.len;
+        Ok(())
+    }
+
+    /// Validates, logs, saves, and turns to the next epoch.
+    fn end_epoch(&mut self) -> Result<serde_json::Value, TrainError> {
+        let evaluated = self.optimizer.evaluated(&self.params);
+        let validation = self.validate(&evaluated)?;
+        let seconds = self.seconds();
+        let epoch = self.state.epoch + 1;
+        let options = &self.state.options;
+        let seen = self.state.seen.max(1) as f64;
+        let line = json!({
+            "epoch": epoch,
+            "step": self.state.step,
+            "learning_rate": options.schedule.rate_at(epoch as f64 - 0.5, options.epochs),
+            "train_loss": self.state.loss_sum / seen,
+            "train_accuracy": self.state.correct as f64 / seen,
+            "validation_loss": validation.as_ref().map(Evaluation::loss),
+            "validation_accuracy": validation.as_ref().map(Evaluation::accuracy),
+            "seconds": seconds,
+            "images_per_second": self.session.images as f64
+                / self.session.started.elapsed().as_secs_f64().max(1e-9),
+        });
+        let mut scalars = vec![
+            ("loss/train", self.state.loss_sum / seen),
+            ("accuracy/train", self.state.correct as f64 / seen),
+        ];
+        if let Some(validation) = &validation {
+            scalars.push(("loss/validation", validation.loss()));
+            scalars.push(("accuracy/validation", validation.accuracy()));
+        }
+        self.folder.log(&line, self.state.step, &scalars)?;
+        let accuracy = validation.as_ref().map(Evaluation::accuracy);
+        // without validation images the newest network is the best one known
+        let improved = match (accuracy, self.state.best) {
+            (Some(now), Some((best, _))) => now > best,
+            _ => true,
+        };
+        if improved {
+            self.state.best = accuracy.map(|a| (a, epoch));
+            let best = self.checkpoint(&evaluated);
+            best.save(&self.folder.file(BEST_FILE))?;
+        }
+        self.state.epoch = epoch;
+        self.state.batch = 0;
+        self.state.loss_sum = 0.0;
+        self.state.correct = 0;
+        self.state.seen = 0;
+        self.save()?;
+        Ok(line)
+    }
+
+    fn validate(&mut self, params: &Params) -> Result<Option<Evaluation>, TrainError> {
+        if self.validation.is_empty() {
+            return Ok(None);
+        }
+        let (dataset, engine) = (self.dataset, &mut self.engine);
+        let logits = predict::logits(
+            dataset,
+            &self.validation,
+            &self.start.input,
+            Crops::Center,
+            |pixels, batch| engine.infer(params, pixels, batch),
+        )?;
+        let targets = predict::targets(dataset, &self.validation);
+        Ok(Some(Evaluation::from_logits(
+            dataset.labels(),
+            &logits,
+            &targets,
+        )?))
+    }
+
+    fn checkpoint(&self, params: &Params) -> Checkpoint {
+        let mut checkpoint = self.start.clone();
+        checkpoint.network = params.network(&self.start.network.graph);
+        checkpoint.history.seed = self.state.options.seed;
+        checkpoint.history.dataset.clone_from(&self.state.data);
+        checkpoint.history.validation_accuracy = self.state.best.map(|(a, _)| a);
+        checkpoint
+    }
+
+    fn save(&mut self) -> Result<(), TrainError> {
+        self.state.seconds = self.seconds();
+        (self.state.metrics_bytes, self.state.events_bytes) = self.folder.lengths();
+        let averaged = !self.optimizer.average.is_empty();
+        let evaluated = self.optimizer.evaluated(&self.params);
+        let velocity: Weights = self
+            .params
+            .iter()
+            .zip(&self.optimizer.velocity)
+            .filter(|(param, _)| param.role.trained())
+            .map(|(p, v)| (p.name.clone(), Array::new(p.shape.clone(), v.clone())))
+            .collect();
+        let moments = Moments {
+            weights: averaged.then(|| self.params.weights()),
+            velocity,
+        };
+        let path = self.folder.file(LAST_FILE);
+        self.checkpoint(&evaluated)
+            .save_run(&path, &self.state, &moments)?;
+        Ok(())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.session.seconds_before + self.session.started.elapsed().as_secs_f64()
+    }
+
+    fn report(&self, batches: usize, epoch_metrics: Option<serde_json::Value>) -> StepReport {
+        let state = &self.state;
+        let speed =
+            self.session.images as f64 / self.session.started.elapsed().as_secs_f64().max(1e-9);
+        let all = state.options.epochs * self.training.len();
+        let done = state.epoch * self.training.len() + state.seen;
+        let left = all.saturating_sub(done) as f64 / speed.max(1e-9);
+        StepReport {
+            epoch: (state.epoch, state.options.epochs),
+            batch: (state.batch, batches),
+            loss: state.loss_sum / state.seen.max(1) as f64,
+            images_per_second: speed,
+            left: Duration::from_secs_f64(left.min(1e9)),
+            epoch_metrics,
+        }
+    }
+}
+
+fn check_data(dataset: &Dataset, start: &Checkpoint) -> Result<(), TrainError> {
+    if dataset.labels() != &start.labels {
+        return Err(TrainError::Data(format!(
+            "its classes are {}, the network's are {}",
+            dataset.labels().names().join(" "),
+            start.labels.names().join(" ")
+        )));
+    }
+    if dataset.tile() != start.input.tile {
+        return Err(TrainError::Data(format!(
+            "its images are {0}×{0}, the network expects {1}×{1}",
+            dataset.tile(),
+            start.input.tile
+        )));
+    }
+    Ok(())
+}
+
+fn check_teacher(teacher: &Checkpoint, student: &Checkpoint) -> Result<(), TrainError> {
+    if teacher.labels != student.labels {
+        return Err(TrainError::Teacher(
+            "knows other classes than the student".into(),
+        ));
+    }
+    if teacher.input != student.input {
+        return Err(TrainError::Teacher(format!(
+            "reads {:?}, the student {:?}",
+            teacher.input, student.input
+        )));
+    }
+    Ok(())
+}
+
+/// The images to train on and to validate on: PublicTest, or where there is none every tenth
+/// training image, chosen by the seed.
+fn splits(dataset: &Dataset, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    use rand::SeedableRng;
+    use rand::seq::SliceRandom;
+    let mut training = dataset.indices(Split::Training);
+    let mut validation = dataset.indices(Split::PublicTest);
+    if validation.is_empty() && training.len() >= 20 {
+        training.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
+        validation = training.split_off(training.len() - training.len() / 10);
+        training.sort_unstable();
+        validation.sort_unstable();
+    }
+    (training, validation)
+}
+
+/// SHA-256 over labels, splits and pixels.
+fn fingerprint(dataset: &Dataset) -> String {
+    let mut bytes = Vec::with_capacity(dataset.len() * (dataset.tile() * dataset.tile() + 2));
+    for i in 0..dataset.len() {
+        let item = dataset.item(i);
+        bytes.extend([item.label, item.split as u8]);
+        bytes.extend(dataset.image(i));
+    }
+    sha256_hex(&bytes)
+}

@@ -253,11 +253,10 @@ mod tests {
         (frames, hash)
     }
 
+    /// Change the number when the faces or the drawing change on purpose.
     #[test]
-    fn every_run_draws_the_same_frames() {
-        let (frames, hash) = fingerprint();
-        assert_eq!(frames, FRAMES);
-        assert_eq!((frames, hash), fingerprint());
+    fn every_machine_draws_the_same_frames() {
+        assert_eq!(fingerprint(), (FRAMES, 12_922_258_759_544_759_634));
     }
 
     #[test]

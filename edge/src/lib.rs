@@ -1,1 +1,20 @@
-//! fer-edge
+//! The edge side of `fer`: a camera frame goes in, an emotion per face comes out.
+//!
+//! ```text
+//! capture ──► queue ──► vision: detect, track, cut ──► infer ──► smooth ──► publish
+//! (thread)   (bounded)  └───────────────── Processor, one thread ────────┘  (Sink)
+//! ```
+//!
+//! Each stage is a trait or a plain state machine that can be tested alone: [`capture::Source`],
+//! [`vision::Detector`], [`vision::track::Tracker`], [`infer::Classifier`], [`smooth::Smoother`] and
+//! [`publish::Sink`]. [`pipeline::run`] joins them. What a model expects of its input comes from its
+//! manifest, by way of `fer-models`.
+
+pub mod capture;
+pub mod infer;
+pub mod pipeline;
+pub mod processor;
+pub mod publish;
+pub mod queue;
+pub mod smooth;
+pub mod vision;

@@ -1,0 +1,175 @@
+//! `fer-edge bench`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use fer_edge::capture::demo::Demo;
+use fer_edge::capture::{Frame, Source, Step};
+use fer_edge::processor::{Processor, Settings};
+
+use super::{DetectorChoice, Failure, ModelChoice};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Runs the demo's 320x240 frames through every stage on one thread, without \
+    output.\n\nExample:\n  fer-edge bench --frames 210 --model models/zoo/vgg19-lite"
+)]
+pub(super) struct BenchArgs {
+    #[command(flatten)]
+    model: ModelChoice,
+    #[command(flatten)]
+    detector: DetectorChoice,
+    /// Frames of the demo to measure, after five to warm up
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=205))]
+    frames: u64,
+}
+
+/// Frames before the measurement: caches and buffers fill, the processor's clock rises.
+const WARM_UP: u64 = 5;
+
+#[derive(Default)]
+struct Samples {
+    detect: Vec<Duration>,
+    cut: Vec<Duration>,
+    infer: Vec<Duration>,
+    whole: Vec<Duration>,
+    faces: usize,
+}
+
+pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    let detector = args.detector.build()?;
+    let (package, classifier) = args.model.load()?;
+    let manifest = &package.manifest;
+    let mut processor = Processor::new(
+        manifest,
+        detector,
+        Box::new(classifier),
+        Settings::default(),
+    );
+    let samples = measure(&mut processor, args.frames)?;
+
+    let mut out = String::new();
+    writeln!(out, "machine  {}", machine())?;
+    writeln!(out, "date     {}", today())?;
+    writeln!(
+        out,
+        "model    {}, {} crops",
+        manifest.name,
+        manifest.decision.crops.count()
+    )?;
+    writeln!(
+        out,
+        "frames   {} of 320x240, {} faces\n",
+        args.frames, samples.faces
+    )?;
+    writeln!(out, "{:<20}{:>12}{:>12}", "milliseconds", "median", "p99")?;
+    for (name, mut times) in [
+        ("detect, per frame", samples.detect),
+        ("cut, per face", samples.cut),
+        ("infer, per face", samples.infer),
+        ("whole, per face", samples.whole),
+    ] {
+        times.sort_unstable();
+        let (median, p99) = (percentile(&times, 50), percentile(&times, 99));
+        writeln!(out, "{name:<20}{median:>12.3}{p99:>12.3}")?;
+    }
+    Ok(io::stdout().lock().write_all(out.as_bytes())?)
+}
+
+fn measure(processor: &mut Processor, frames: u64) -> Result<Samples, Failure> {
+    let mut source = Demo::new()?;
+    let mut frame = Frame::default();
+    let mut observation = processor.observation(source.name());
+    let mut samples = Samples::default();
+    while source.next(&mut frame)? == Step::Frame && frame.seq < WARM_UP + frames {
+        processor.process(&frame, source.pace(), &mut observation)?;
+        let faces = observation.faces.len();
+        if frame.seq < WARM_UP {
+            continue;
+        }
+        let timings = processor.timings();
+        samples.detect.extend(timings.detect);
+        if faces > 0 {
+            samples.cut.push(timings.cut / faces as u32);
+            samples.infer.push(timings.infer / faces as u32);
+            samples.whole.push(timings.whole / faces as u32);
+            samples.faces += faces;
+        }
+    }
+    Ok(samples)
+}
+
+/// Nearest-rank percentile in milliseconds; 0 without samples.
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted
+        .get(rank)
+        .map_or(0.0, |time| time.as_secs_f64() * 1e3)
+}
+
+/// The processor's name where Linux tells it, the architecture otherwise, and the number of cores.
+fn machine() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = cpuinfo
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| matches!(key.trim(), "model name" | "Model"))
+        .map_or(std::env::consts::ARCH, |(_, value)| value.trim());
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    format!("{name}, {cores} cores, one used")
+}
+
+/// Today's date in UTC, `YYYY-MM-DD`.
+fn today() -> String {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let (year, month, day) = civil((since.as_secs() / 86_400) as i64);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Days since 1970-01-01 to a Gregorian date (Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_follow_the_calendar() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_454), (2026, 1, 1));
+    }
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let times: Vec<_> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!(
+            (percentile(&times, 50), percentile(&times, 99)),
+            (50.0, 99.0)
+        );
+        assert_eq!(
+            (percentile(&times[..1], 99), percentile(&[], 50)),
+            (1.0, 0.0)
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! One frame through detection, tracking, cutting, classification and smoothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fer_models::{Crops, ImageError, Labels, Manifest, Preprocess, argmax};
+
+use crate::capture::{Frame, Pace};
+use crate::infer::{Classifier, InferError};
+use crate::publish::{Face, Observation};
+use crate::smooth::{self, Smoother};
+use crate::vision::track::{self, Tracker};
+use crate::vision::{DetectError, Detection, Detector, Framing};
+
+/// Settings of [`Processor`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Faces are searched in every n-th frame and stay where they are in between; at least 1.
+    pub detect_every: u64,
+    /// How detections become tracks.
+    pub tracking: track::Settings,
+    /// How scores become decisions.
+    pub smoothing: smooth::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            detect_every: 1,
+            tracking: track::Settings::default(),
+            smoothing: smooth::Settings::default(),
+        }
+    }
+}
+
+/// Where the time of one frame went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Finding faces; nothing when this frame wasn't searched.
+    pub detect: Option<Duration>,
+    /// Cutting and normalising all faces.
+    pub cut: Duration,
+    /// Running the model on all faces.
+    pub infer: Duration,
+    /// The whole frame, tracking and smoothing included.
+    pub whole: Duration,
+}
+
+/// Why a frame has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The frame has no pixels or the wrong number.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The detector failed.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The classifier failed.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+}
+
+impl ProcessError {
+    /// Whether only this frame is lost.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Image(_) => true,
+            Self::Detect(error) => error.is_passing(),
+            Self::Infer(_) => false,
+        }
+    }
+}
+
+/// The stages after capture, with the state and the buffers they keep from frame to frame.
+pub struct Processor {
+    detector: Box<dyn Detector>,
+    classifier: Box<dyn Classifier>,
+    tracker: Tracker,
+    smoother: Smoother,
+    input: Preprocess,
+    crops: Crops,
+    labels: Arc<Labels>,
+    model: Arc<str>,
+    detect_every: u64,
+    frames_to_detection: u64,
+    detected_ms: u64,
+    timings: Timings,
+    detections: Vec<Detection>,
+    tile: Vec<u8>,
+    tensor: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl Processor {
+    /// Joins the stages; `manifest` is the classifier's.
+    #[must_use]
+    pub fn new(
+        manifest: &Manifest,
+        detector: Box<dyn Detector>,
+        classifier: Box<dyn Classifier>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            detector,
+            classifier,
+            tracker: Tracker::new(settings.tracking),
+            smoother: Smoother::new(settings.smoothing),
+            input: manifest.input,
+            crops: manifest.decision.crops,
+            labels: Arc::new(manifest.labels.clone()),
+            model: manifest.name.as_str().into(),
+            detect_every: settings.detect_every.max(1),
+            frames_to_detection: 0,
+            detected_ms: 0,
+            timings: Timings::default(),
+            detections: Vec::new(),
+            tile: vec![0; manifest.input.tile * manifest.input.tile],
+            tensor: Vec::new(),
+            scores: Vec::new(),
+        }
+    }
+
+    /// An empty result for frames of the named source, to be filled again and again.
+    #[must_use]
+    pub fn observation(&self, source: &str) -> Observation {
+        Observation {
+            seq: 0,
+            t_ms: 0,
+            source: source.into(),
+            file: String::new(),
+            model: Arc::clone(&self.model),
+            labels: Arc::clone(&self.labels),
+            faces: Vec::new(),
+        }
+    }
+
+    /// Where the time of the last frame went.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// Fills `out` with what `frame` shows. Stills are judged each for itself.
+    ///
+    /// # Errors
+    /// Returns an error when a stage fails; [`ProcessError::is_passing`] says whether to go on.
+    pub fn process(
+        &mut self,
+        frame: &Frame,
+        pace: Pace,
+        out: &mut Observation,
+    ) -> Result<(), ProcessError> {
+        let started = Instant::now();
+        self.timings = Timings::default();
+        if pace == Pace::Stills {
+            self.tracker.clear();
+            self.smoother.retain(|_| false);
+            self.frames_to_detection = 0;
+        }
+        self.find(frame)?;
+        self.cut(frame)?;
+        let cut_done = Instant::now();
+        self.classifier.classify(&self.tensor, &mut self.scores)?;
+        self.timings.infer = cut_done.elapsed();
+        self.decide(frame, out);
+        self.timings.whole = started.elapsed();
+        Ok(())
+    }
+
+    /// Searches the frame for faces when it is its turn.
+    fn find(&mut self, frame: &Frame) -> Result<(), ProcessError> {
+        if self.frames_to_detection == 0 {
+            let started = Instant::now();
+            self.detector.detect(frame.view()?, &mut self.detections)?;
+            self.timings.detect = Some(started.elapsed());
+            self.tracker.update(frame.t_ms, &self.detections);
+            self.detected_ms = frame.t_ms;
+            self.frames_to_detection = self.detect_every;
+        }
+        self.frames_to_detection -= 1;
+        Ok(())
+    }
+
+    /// Faces of the last search. A face that was missed keeps its track, and so its number, for a
+    /// while, but what lies at its old place isn't judged.
+    fn present(tracker: &Tracker, detected_ms: u64) -> impl Iterator<Item = &track::Track> {
+        tracker
+            .tracks()
+            .iter()
+            .filter(move |track| track.seen_ms == detected_ms)
+    }
+
+    fn cut(&mut self, frame: &Frame) -> Result<(), ProcessError> {
+        let started = Instant::now();
+        let view = frame.view()?;
+        let face_len = self.crops.count() * self.input.input_len();
+        let faces = Self::present(&self.tracker, self.detected_ms);
+        self.tensor.resize(faces.count() * face_len, 0.0);
+        let faces = Self::present(&self.tracker, self.detected_ms);
+        for (track, tensor) in faces.zip(self.tensor.chunks_exact_mut(face_len)) {
+            let region = match self.detector.framing() {
+                Framing::Face => self.input.face_square(track.rect),
+                Framing::Exact => track.rect,
+            };
+            self.input.cut_tile(view, region, &mut self.tile);
+            self.input.write_input(&self.tile, self.crops, tensor);
+        }
+        self.timings.cut = started.elapsed();
+        Ok(())
+    }
+
+    fn decide(&mut self, frame: &Frame, out: &mut Observation) {
+        out.seq = frame.seq;
+        out.t_ms = frame.t_ms;
+        out.file.clone_from(&frame.file);
+        let mut count = 0;
+        let faces = Self::present(&self.tracker, self.detected_ms);
+        for (track, scores) in faces.zip(self.scores.chunks_exact(self.labels.len())) {
+            let decision = self.smoother.update(track.id, frame.t_ms, scores);
+            if out.faces.len() == count {
+                out.faces.push(Face {
+                    id: 0,
+                    rect: track.rect,
+                    label: 0,
+                    raw_label: 0,
+                    scores: Vec::new(),
+                });
+            }
+            let face = &mut out.faces[count];
+            face.id = track.id;
+            face.rect = track.rect;
+            face.label = decision.label;
+            face.raw_label = argmax(scores);
+            face.scores.clear();
+            face.scores.extend_from_slice(decision.scores);
+            count += 1;
+        }
+        out.faces.truncate(count);
+        let tracks = self.tracker.tracks();
+        self.smoother
+            .retain(|id| tracks.iter().any(|track| track.id == id));
+    }
+}

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use fer_models::ModelError;
+use fer_tools::judge::JudgeError;
 use fer_tools::train::TrainError;
 
 /// A recipe, manifest or pipeline file that cannot be meant.
@@ -35,6 +36,8 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     }
     let configuration = any(&|e| {
         e.is::<Configuration>()
+            || e.downcast_ref::<JudgeError>()
+                .is_some_and(JudgeError::is_configuration)
             || e.downcast_ref::<ModelError>()
                 .is_some_and(ModelError::is_configuration)
     });

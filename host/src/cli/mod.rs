@@ -1,10 +1,15 @@
 //! The command line: parse, validate, call the library, print. One file a subcommand.
 
 mod data;
+mod eval;
 mod exit;
+mod export;
+mod models;
+mod pipeline;
 mod progress;
 mod prune;
 mod recipe;
+mod report;
 mod train;
 
 use std::process::ExitCode;
@@ -29,7 +34,12 @@ struct Cli {
 enum Command {
     Data(data::Args),
     Train(Box<train::Args>),
+    Eval(eval::Args),
     Prune(prune::Args),
+    Export(export::Args),
+    Pipeline(pipeline::Args),
+    Report(report::Args),
+    Models(models::Args),
 }
 
 /// Runs the program.
@@ -48,7 +58,12 @@ pub(crate) fn run() -> ExitCode {
     let result = match cli.command {
         Command::Data(args) => data::run(args),
         Command::Train(args) => train::run(*args),
+        Command::Eval(args) => eval::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Pipeline(args) => pipeline::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Models(args) => models::run(args),
     };
     exit::code(result)
 }

@@ -323,7 +323,10 @@ fn start(
     );
     let mut start = match &new.from {
         Some(path) => Checkpoint::load(path)?,
-        None => fresh(&recipe, loaded.dataset.labels())?,
+        None => {
+            let network = recipe.network.as_ref();
+            fresh(network, recipe.train.seed, loaded.dataset.labels())?
+        }
     };
     start.history.commands.push(command);
     let teacher = match &new.distill {
@@ -347,15 +350,17 @@ fn start(
     drive(trainer, every)
 }
 
-fn fresh(recipe: &Recipe, labels: &Labels) -> Result<Checkpoint> {
-    let arch = recipe
-        .network
-        .clone()
-        .unwrap_or_else(|| Architecture::published("vgg19"));
-    let graph = build(&arch, labels.len())?;
+/// A fresh network for `labels`; the published VGG19 where none is asked for.
+pub(super) fn fresh(
+    network: Option<&Architecture>,
+    seed: u64,
+    labels: &Labels,
+) -> Result<Checkpoint> {
+    let published = Architecture::published("vgg19");
+    let graph = build(network.unwrap_or(&published), labels.len())?;
     let [channels, crop, _] = graph.input_shape();
     Ok(Checkpoint {
-        network: init::fresh(graph, recipe.train.seed),
+        network: init::fresh(graph, seed),
         labels: labels.clone(),
         input: Preprocess {
             crop,

@@ -1,0 +1,191 @@
+//! `fer-tools pipeline`: train → prune → fine-tune → export from one TOML file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fer_models::{Crops, MANIFEST_FILE};
+use fer_tools::checkpoint::Checkpoint;
+use fer_tools::compress::slim::{SlimOptions, slim};
+use fer_tools::data::{self, Dataset, LoadOptions};
+use fer_tools::graph::build::Architecture;
+use fer_tools::train::{BEST_FILE, Device, LAST_FILE, Observer, Setup, TrainOptions, Trainer};
+use serde::Deserialize;
+
+use super::exit::Configuration;
+use super::export::{Export, print_exported};
+use super::progress::Progress;
+use super::{recipe, train};
+
+const EXAMPLES: &str = "\
+Example file:
+  data = \"fer2013.csv.xz\"
+  name = \"my-model\"
+  [network]
+  name = \"vgg19\"
+  width = 0.25
+  channels = 1
+  [train]
+  epochs = 20
+  optimizer = { sparsity = 1e-4 }
+  [prune]
+  target = { percent = 0.5 }
+  [fine_tune]
+  epochs = 5
+  schedule = { kind = \"cosine\", rate = 0.01, warmup = 0.0 }
+  [export]
+  crops = \"center\"
+
+Run it; run the same command again after an interruption, and it goes on where it stopped:
+  fer-tools pipeline my-model.toml --out runs/my-model";
+
+/// Train, prune, fine-tune and export from one TOML file, resumable at every stage.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// TOML file with the four stages
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Folder for the stages: train, pruned.safetensors, fine-tune, model
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    data: String,
+    name: String,
+    network: Architecture,
+    train: TrainOptions,
+    prune: SlimOptions,
+    fine_tune: FineTune,
+    #[serde(default)]
+    export: ExportPlan,
+}
+
+/// Training options, and whether the unpruned network teaches.
+#[derive(Debug, Deserialize)]
+struct FineTune {
+    #[serde(default)]
+    distill: bool,
+    #[serde(flatten)]
+    train: toml::Table,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ExportPlan {
+    crops: Crops,
+    images: usize,
+}
+
+impl Default for ExportPlan {
+    fn default() -> Self {
+        Self {
+            crops: Crops::Center,
+            images: 1000,
+        }
+    }
+}
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    let plan: Plan = recipe::read(&args.file)?;
+    let wrong = |e: &dyn std::fmt::Display| {
+        Configuration(format!("{}: [fine_tune]: {e}", args.file.display()))
+    };
+    let fine_tune: TrainOptions = toml::Value::Table(plan.fine_tune.train.clone())
+        .try_into()
+        .map_err(|e: toml::de::Error| wrong(&e))?;
+    for options in [&plan.train, &fine_tune] {
+        options.validate().map_err(|e| wrong(&e))?;
+    }
+    let dataset = data::open(&plan.data, &LoadOptions::default())?.dataset;
+    let path = |name: &str| args.out.join(name);
+    let command = format!(
+        "fer-tools pipeline {} --out {}",
+        args.file.display(),
+        args.out.display()
+    );
+
+    let teacher = stage("train", &path("train"), &dataset, || {
+        let mut start = train::fresh(Some(&plan.network), plan.train.seed, dataset.labels())?;
+        start.history.commands.push(command.clone());
+        Ok(Setup {
+            start,
+            options: plan.train.clone(),
+            teacher: None,
+            data: plan.data.clone(),
+        })
+    })?;
+
+    let pruned = path("pruned.safetensors");
+    if !pruned.exists() {
+        let mut checkpoint = Checkpoint::load(&teacher)?;
+        let slimmed = slim(&checkpoint.network, &plan.prune).context("cannot prune")?;
+        tracing::info!("pruned:\n{}", slimmed.report);
+        checkpoint.network = slimmed.network;
+        checkpoint.history.validation_accuracy = None;
+        checkpoint.save(&pruned)?;
+    }
+
+    let tuned = stage("fine-tune", &path("fine-tune"), &dataset, || {
+        let distill = plan.fine_tune.distill;
+        Ok(Setup {
+            start: Checkpoint::load(&pruned)?,
+            options: fine_tune.clone(),
+            teacher: match distill {
+                true => Some((Checkpoint::load(&teacher)?, teacher.clone())),
+                false => None,
+            },
+            data: plan.data.clone(),
+        })
+    })?;
+
+    let model = path("model");
+    if model.join(MANIFEST_FILE).exists() {
+        tracing::info!("export: done before");
+        return Ok(());
+    }
+    let export = Export {
+        name: &plan.name,
+        images: plan.export.images,
+        crops: plan.export.crops,
+        command,
+    };
+    let made = export.run(&Checkpoint::load(&tuned)?, &dataset, &model)?;
+    print_exported(&made, &model)
+}
+
+/// Starts a training stage, goes on with it, or finds it done; gives its best checkpoint.
+fn stage(
+    name: &str,
+    folder: &Path,
+    dataset: &Dataset,
+    setup: impl FnOnce() -> Result<Setup>,
+) -> Result<PathBuf> {
+    let best = folder.join(BEST_FILE);
+    let last = folder.join(LAST_FILE);
+    let progress = Progress::new();
+    let observer: &mut Observer<'_> = &mut |report| {
+        progress.show(report);
+        true
+    };
+    if last.exists() {
+        let (_, state, _) = Checkpoint::load_run(&last)?;
+        if state.epoch >= state.options.epochs {
+            tracing::info!("{name}: done before");
+            return Ok(best);
+        }
+        tracing::info!("{name}: going on at epoch {}", state.epoch + 1);
+        let teacher = match &state.teacher {
+            Some(path) => Some(Checkpoint::load(Path::new(path))?),
+            None => None,
+        };
+        Trainer::resume(folder, dataset, teacher, &Device::Cpu)?.run(observer)?;
+    } else {
+        tracing::info!("{name}: starting");
+        Trainer::start(folder, dataset, setup()?, &Device::Cpu)?.run(observer)?;
+    }
+    Ok(best)
+}

@@ -1,0 +1,191 @@
+//! Any network that can be judged: a checkpoint or a model folder, behind one face.
+
+use std::path::Path;
+
+use fer_models::{Crops, Labels, MANIFEST_FILE, ModelError, ModelPackage, Preprocess};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::data::Dataset;
+use crate::export::{ExportError, OnnxModel};
+use crate::graph::exec::{Engine, ExecError, NativeEngine, Params};
+use crate::predict;
+use crate::report::{Evaluation, EvaluationError};
+
+/// Why a network cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The checkpoint cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The model folder cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The ONNX file cannot be run.
+    #[error(transparent)]
+    Onnx(#[from] ExportError),
+    /// The checkpoint's network cannot be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// Manifest and ONNX file disagree.
+    #[error("{model}: the manifest says {manifest}, the ONNX file {file}")]
+    Lies {
+        /// The model's name.
+        model: String,
+        /// What the manifest says.
+        manifest: String,
+        /// What the file does.
+        file: String,
+    },
+    /// The data has other classes or another image size than the network.
+    #[error("the data has {data}, the network knows {network}")]
+    Data {
+        /// Classes or size of the data.
+        data: String,
+        /// Classes or size of the network.
+        network: String,
+    },
+    /// No image to judge with.
+    #[error("the data has no image in that split")]
+    Empty,
+    /// The measures cannot be computed.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+}
+
+impl JudgeError {
+    /// Whether a file that configures us is wrong, rather than the work.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Lies { .. }) || matches!(self, Self::Model(e) if e.is_configuration())
+    }
+}
+
+enum Runner {
+    Checkpoint(Box<NativeEngine>, Params),
+    Onnx(OnnxModel),
+}
+
+/// A network ready to be judged.
+pub struct Candidate {
+    labels: Labels,
+    input: Preprocess,
+    crops: Option<Crops>,
+    runner: Runner,
+}
+
+impl Candidate {
+    /// Opens a checkpoint file, or a model folder or its `model.toml`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or manifest and ONNX file disagree.
+    pub fn open(path: &Path) -> Result<Self, JudgeError> {
+        let is_manifest = path.file_name().is_some_and(|name| name == MANIFEST_FILE);
+        if path.is_dir() || is_manifest {
+            return Self::from_package(&ModelPackage::open(path)?);
+        }
+        Ok(Self::from_checkpoint(Checkpoint::load(path)?))
+    }
+
+    /// Takes a checkpoint.
+    pub fn from_checkpoint(checkpoint: Checkpoint) -> Self {
+        let params = Params::new(&checkpoint.network);
+        let engine = Box::new(NativeEngine::new(checkpoint.network.graph));
+        Self {
+            labels: checkpoint.labels,
+            input: checkpoint.input,
+            crops: None,
+            runner: Runner::Checkpoint(engine, params),
+        }
+    }
+
+    /// Takes a model with its manifest.
+    ///
+    /// # Errors
+    /// When the ONNX file cannot be run, or is not what the manifest says.
+    pub fn from_package(package: &ModelPackage) -> Result<Self, JudgeError> {
+        let onnx = OnnxModel::load(package.onnx())?;
+        let manifest = &package.manifest;
+        let lies = |manifest_says: String, file: String| JudgeError::Lies {
+            model: manifest.name.clone(),
+            manifest: manifest_says,
+            file,
+        };
+        let want = [
+            manifest.input.channels,
+            manifest.input.crop,
+            manifest.input.crop,
+        ];
+        if onnx.input_shape() != want {
+            let found = onnx.input_shape();
+            return Err(lies(format!("input {want:?}"), format!("reads {found:?}")));
+        }
+        if onnx.classes() != manifest.labels.len() {
+            return Err(lies(
+                format!("{} labels", manifest.labels.len()),
+                format!("gives {} logits", onnx.classes()),
+            ));
+        }
+        Ok(Self {
+            labels: manifest.labels.clone(),
+            input: manifest.input,
+            crops: Some(manifest.decision.crops),
+            runner: Runner::Onnx(onnx),
+        })
+    }
+
+    /// The crops that the manifest decides with; a checkpoint has no say.
+    pub fn crops(&self) -> Option<Crops> {
+        self.crops
+    }
+
+    /// How a face becomes the input.
+    pub fn input(&self) -> &Preprocess {
+        &self.input
+    }
+
+    /// Logits `[batch, classes]` of `pixels [batch, channels, crop, crop]`.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn predict(&mut self, pixels: &[f32], batch: usize) -> Result<Vec<f32>, JudgeError> {
+        match &mut self.runner {
+            Runner::Checkpoint(engine, params) => Ok(engine.infer(params, pixels, batch)?),
+            Runner::Onnx(model) => Ok(model.logits(pixels, batch)?),
+        }
+    }
+
+    /// Judges the network on the images at `indices`.
+    ///
+    /// # Errors
+    /// When there are none, or their classes or size are not the network's.
+    pub fn evaluate(
+        &mut self,
+        dataset: &Dataset,
+        indices: &[usize],
+        crops: Crops,
+    ) -> Result<Evaluation, JudgeError> {
+        if dataset.labels() != &self.labels {
+            return Err(JudgeError::Data {
+                data: dataset.labels().names().join(" "),
+                network: self.labels.names().join(" "),
+            });
+        }
+        if dataset.tile() != self.input.tile {
+            return Err(JudgeError::Data {
+                data: format!("{0}×{0} pixels", dataset.tile()),
+                network: format!("{0}×{0} pixels", self.input.tile),
+            });
+        }
+        if indices.is_empty() {
+            return Err(JudgeError::Empty);
+        }
+        let input = self.input;
+        let predict = |pixels: &[f32], batch| self.predict(pixels, batch);
+        let logits = predict::logits(dataset, indices, &input, crops, predict)?;
+        let targets = predict::targets(dataset, indices);
+        Ok(Evaluation::from_logits(
+            dataset.labels(),
+            &logits,
+            &targets,
+        )?)
+    }
+}

@@ -145,11 +145,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("fer-program-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let file = |name: &str| folder.join(name);
-        let list = format!(
-            "{}: {}\n",
-            file("fer").display(),
-            file("main.rs").display()
-        );
+        let list = format!("{}: {}\n", file("fer").display(), file("main.rs").display());
         fs::write(file("fer.d"), list).unwrap();
         assert!(!is_current(&file("fer")));
         for name in ["main.rs", "fer"] {

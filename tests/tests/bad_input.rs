@@ -86,9 +86,18 @@ fn a_wrong_row_is_named_by_file_line_and_reason() {
     let rows = [
         (format!("9,{pixels},Training"), "label from 0 to 6, found 9"),
         (format!("happy,{pixels},Training"), "found \"happy\""),
-        (format!("3,{short},Training"), "expected 2304 values, found 2303"),
-        (format!("3,{short} 256,Training"), "position 2303, found \"256\""),
-        (format!("3,{short} -1,Training"), "position 2303, found \"-1\""),
+        (
+            format!("3,{short},Training"),
+            "expected 2304 values, found 2303",
+        ),
+        (
+            format!("3,{short} 256,Training"),
+            "position 2303, found \"256\"",
+        ),
+        (
+            format!("3,{short} -1,Training"),
+            "position 2303, found \"-1\"",
+        ),
         (format!("3,{pixels},Holiday"), "found \"Holiday\""),
         (format!("3,{pixels}"), "expected 3 fields, found 2"),
         ("3".to_owned(), "expected 3 fields, found 1"),
@@ -153,7 +162,9 @@ fn a_checkpoint_for_other_classes_is_refused() {
             .tools(&format!("train {data} --from run/best.safetensors --out b"))
             .refused(1, &["data set", class, "surprise"]);
         bench
-            .tools(&format!("eval run/best.safetensors {data} --split Training"))
+            .tools(&format!(
+                "eval run/best.safetensors {data} --split Training"
+            ))
             .refused(1, &[class, "surprise"]);
     }
 }
@@ -278,7 +289,10 @@ fn a_manifest_that_lies_is_refused_by_both_programs() {
         (good.replace("format = 1\n", ""), "format missing"),
         (good.replace("crop = 44", "crop = 49"), "crop"),
         (good.replace("crop = 44", "crop = \"big\""), "crop"),
-        (good.replace("file = \"model.onnx\"", "file = \"../x\""), "file"),
+        (
+            good.replace("file = \"model.onnx\"", "file = \"../x\""),
+            "file",
+        ),
         ("rubbish".to_owned(), "model.toml"),
     ];
     for (text, field) in texts {
@@ -352,16 +366,26 @@ fn wrong_flags_are_usage() {
         ("train synth:7:70 --out r --device tpu", "cuda:N"),
         ("train synth:7:70 --out r --threads 0", "--threads"),
         ("train --resume r --epochs 3", "--epochs"),
-        ("train synth:7:70 --out r --clip-value 1 --clip-norm 1", "--clip-norm"),
+        (
+            "train synth:7:70 --out r --clip-value 1 --clip-norm 1",
+            "--clip-norm",
+        ),
         ("prune a.safetensors --out b.safetensors", "--percent"),
-        ("prune a.safetensors --percent 2 --out b.safetensors", "--percent"),
+        (
+            "prune a.safetensors --percent 2 --out b.safetensors",
+            "--percent",
+        ),
         ("data synth --count 1 --out a.csv", "--count"),
         ("eval a.safetensors synth:7:70 --split Holiday", "Holiday"),
         ("eval a.safetensors synth:7:70 --crops nine", "nine"),
     ] {
         bench.tools(line).refused(2, &[subject]);
     }
-    for (line, subject) in [("run --colour", "--colour"), ("", "Usage"), ("paint", "paint")] {
+    for (line, subject) in [
+        ("run --colour", "--colour"),
+        ("", "Usage"),
+        ("paint", "paint"),
+    ] {
         bench.edge(line).refused(2, &[subject]);
     }
     assert!(!bench.path("r").exists());
@@ -420,7 +444,10 @@ fn a_full_disk_leaves_the_last_checkpoint_to_resume_from() {
         return;
     };
     // a checkpoint of this network takes 180 KB: one fits, a second beside it does not
-    let train = TRAIN.replace("--epochs 1", "--epochs 2 --threads 1 --checkpoint-minutes 0");
+    let train = TRAIN.replace(
+        "--epochs 1",
+        "--epochs 2 --threads 1 --checkpoint-minutes 0",
+    );
     bench
         .tools(&format!("{train} --out disk/run"))
         .refused(1, &["disk/run/last.safetensors", "No space left"]);
@@ -442,7 +469,9 @@ fn a_full_disk_leaves_the_last_checkpoint_to_resume_from() {
     bench.tools(&format!("{train} --out whole")).success();
     assert!(
         fs::read(bench.path("run/best.safetensors")).unwrap().len()
-            == fs::read(bench.path("whole/best.safetensors")).unwrap().len()
+            == fs::read(bench.path("whole/best.safetensors"))
+                .unwrap()
+                .len()
     );
     bench
         .tools("data synth --count 700 --out disk/a.csv")
@@ -459,7 +488,10 @@ fn a_reader_that_has_gone_is_no_failure() {
         ("fer-tools", "data info synth:7:70 --json"),
         ("fer-tools", "eval run/best.safetensors synth:7:70"),
         ("fer-tools", "eval run/best.safetensors synth:7:70 --json"),
-        ("fer-tools", "prune run/best.safetensors --percent 0.3 --json --out s.safetensors"),
+        (
+            "fer-tools",
+            "prune run/best.safetensors --percent 0.3 --json --out s.safetensors",
+        ),
         ("fer-tools", "models"),
         ("fer-tools", "--help"),
         ("fer-edge", "run --frames 3"),

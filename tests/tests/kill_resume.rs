@@ -219,8 +219,11 @@ fn metrics(folder: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let fields = |line: &str| -> Vec<String> {
         let fields = line.trim_matches(['{', '}']).split(',');
-        let kept =
-            fields.filter(|f| !["\"seconds\"", "\"images_per"].iter().any(|t| f.starts_with(t)));
+        let kept = fields.filter(|f| {
+            !["\"seconds\"", "\"images_per"]
+                .iter()
+                .any(|t| f.starts_with(t))
+        });
         kept.map(str::to_owned).collect()
     };
     text.lines().map(fields).collect()

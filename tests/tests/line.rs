@@ -59,10 +59,7 @@ fn from_drawn_faces_to_json_lines() {
         .tools("prune @base/best.safetensors --percent 0.5 --min-channels 4 --out @slim.safetensors --json");
     let report: Value = serde_json::from_str(&report).unwrap();
     let parameters = |when: &str| report[when]["parameters"].as_f64().unwrap();
-    assert!(
-        parameters("after") < 0.6 * parameters("before"),
-        "{report}"
-    );
+    assert!(parameters("after") < 0.6 * parameters("before"), "{report}");
 
     line.tools(&format!(
         "train {DATA} --from @slim.safetensors --distill @base/best.safetensors --out @tuned \

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder exactly where it stopped
-    #[arg(long, value_name = "DIR", exclusive = false, conflicts_with_all = ["data", "out", "new"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     new: NewRun,

@@ -4,6 +4,7 @@
 //! is tested on its own. [`crate::graph::exec`] wraps the kernels as differentiable candle operators.
 
 pub mod conv;
+mod im2col;
 pub mod lanes;
 pub mod matmul;
 pub mod norm;

@@ -1,6 +1,7 @@
 //! Training: one loop, whose parts are the loss, the schedule, the optimiser and the run folder.
 
 mod error;
+mod fit;
 mod loss;
 mod optimizer;
 mod options;

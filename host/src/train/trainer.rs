@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fer_models::{Crops, sha256_hex};
+use fer_models::Crops;
 use serde_json::json;
 
+use super::fit::{check_data, check_teacher, fingerprint, splits};
 use super::loss::{balanced_weights, cross_entropy};
 use super::{BEST_FILE, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::graph::exec::{CandleEngine, Engine, NativeEngine, Params};
 use crate::graph::{Array, Graph, Weights};
 use crate::loader::{Batch, Loader};
@@ -434,64 +435,4 @@ impl<'a> Trainer<'a> {
             epoch_metrics,
         }
     }
-}
-
-fn check_data(dataset: &Dataset, start: &Checkpoint) -> Result<(), TrainError> {
-    if dataset.labels() != &start.labels {
-        return Err(TrainError::Data(format!(
-            "its classes are {}, the network's are {}",
-            dataset.labels().names().join(" "),
-            start.labels.names().join(" ")
-        )));
-    }
-    if dataset.tile() != start.input.tile {
-        return Err(TrainError::Data(format!(
-            "its images are {0}×{0}, the network expects {1}×{1}",
-            dataset.tile(),
-            start.input.tile
-        )));
-    }
-    Ok(())
-}
-
-fn check_teacher(teacher: &Checkpoint, student: &Checkpoint) -> Result<(), TrainError> {
-    if teacher.labels != student.labels {
-        return Err(TrainError::Teacher(
-            "knows other classes than the student".into(),
-        ));
-    }
-    if teacher.input != student.input {
-        return Err(TrainError::Teacher(format!(
-            "reads {:?}, the student {:?}",
-            teacher.input, student.input
-        )));
-    }
-    Ok(())
-}
-
-/// The images to train on and to validate on: PublicTest, or where there is none every tenth
-/// training image, chosen by the seed.
-fn splits(dataset: &Dataset, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    use rand::SeedableRng;
-    use rand::seq::SliceRandom;
-    let mut training = dataset.indices(Split::Training);
-    let mut validation = dataset.indices(Split::PublicTest);
-    if validation.is_empty() && training.len() >= 20 {
-        training.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
-        validation = training.split_off(training.len() - training.len() / 10);
-        training.sort_unstable();
-        validation.sort_unstable();
-    }
-    (training, validation)
-}
-
-/// SHA-256 over labels, splits and pixels.
-fn fingerprint(dataset: &Dataset) -> String {
-    let mut bytes = Vec::with_capacity(dataset.len() * (dataset.tile() * dataset.tile() + 2));
-    for i in 0..dataset.len() {
-        let item = dataset.item(i);
-        bytes.extend([item.label, item.split as u8]);
-        bytes.extend(dataset.image(i));
-    }
-    sha256_hex(&bytes)
 }

@@ -131,19 +131,13 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sha2::{Digest, Sha256};
 
     fn digest(seed: u64, count: usize) -> String {
         let data = dataset(seed, count, SIDE).unwrap();
-        let mut hash = Sha256::new();
-        for index in 0..data.len() {
-            hash.update([data.item(index).label]);
-            hash.update(data.image(index));
-        }
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let bytes: Vec<u8> = (0..data.len())
+            .flat_map(|i| [&[data.item(i).label], data.image(i)].concat())
+            .collect();
+        fer_models::sha256_hex(&bytes)
     }
 
     #[test]

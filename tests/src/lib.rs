@@ -1,4 +1,5 @@
 //! What the whole-product tests of fer share. The tests themselves lie in `tests/`.
 
 pub mod npy;
+pub mod program;
 pub mod skip;

@@ -14,6 +14,12 @@ pub fn skip(reason: &str) {
         std::env::var_os("FER_NO_SKIP").is_none_or(|v| v != "1"),
         "FER_NO_SKIP=1, but: {reason}"
     );
+    note(reason);
+}
+
+/// Reports on stderr what a test could not try on this machine and what it tried instead; never a
+/// failure.
+pub fn note(reason: &str) {
     // straight to stderr: the test harness would swallow `eprintln!`
     let _ = writeln!(std::io::stderr().lock(), "SKIP: {reason}");
 }

@@ -1,0 +1,245 @@
+//! A training that is killed at any moment and resumed ends as one that was left alone: the same
+//! weights, momentum and average to the bit, the same metrics, the same curves.
+//!
+//! The moments are drawn by seed as fractions of the uninterrupted run's duration, so they fall into
+//! start-up, steps, saving, validation and resuming as these come. Which of them a moment hits depends
+//! on the machine's speed; what must come out does not.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fer_tests::program::{Ran, program};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+
+/// One way to train, and how often it is killed.
+struct Case {
+    name: &'static str,
+    flags: &'static str,
+    /// Minutes between checkpoints.
+    interval: &'static str,
+    kills: usize,
+    seed: u64,
+}
+
+#[test]
+fn twenty_kills_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let every_step = Case {
+        name: "every-step",
+        flags: "synth:7:210 --arch vgg11 --width 0.05 --channels 1 --epochs 2 --batch 16 --ema 0.9 \
+                --sparsity 1e-4 --augment strong --schedule one-cycle",
+        interval: "0",
+        kills: 12,
+        seed: 1,
+    };
+    let reference = check(folder.path(), &every_step);
+    // with a teacher and dropout, and steps that a kill loses
+    let flags = format!(
+        "synth:7:210 --arch vgg11 --width 0.05 --channels 1 --epochs 3 --batch 20 --dropout 0.3 \
+         --class-weights --nesterov --clip-norm 1 --distill {}",
+        reference.join("best.safetensors").display()
+    );
+    let at_times = Case {
+        name: "at-times",
+        flags: flags.leak(),
+        interval: "0.003",
+        kills: 8,
+        seed: 2,
+    };
+    check(folder.path(), &at_times);
+}
+
+/// Runs a case uninterrupted and with kills, and compares; returns the uninterrupted run's folder.
+fn check(folder: &Path, case: &Case) -> std::path::PathBuf {
+    let expected = folder.join(case.name);
+    let started = Instant::now();
+    Ran::of(&mut start(case, &expected)).success();
+    let mut whole = started.elapsed();
+
+    let mut rng = StdRng::seed_from_u64(case.seed);
+    let mut kills = 0;
+    let mut run = 0;
+    while kills < case.kills {
+        run += 1;
+        let killed = folder.join(format!("{}-{run}", case.name));
+        let mut hits = 0;
+        for _ in 0..rng.random_range(1..=4) {
+            let moment = whole.mul_f64(rng.random_range(0.02..0.9));
+            if kill_after(&mut go_on(case, &killed), moment) {
+                hits += 1;
+            } else {
+                break;
+            }
+        }
+        if hits == 0 {
+            // it was faster than the first: the moments move closer
+            whole = whole.mul_f64(0.8);
+        }
+        kills += hits;
+        Ran::of(&mut go_on(case, &killed)).success();
+        same_run(&killed, &expected);
+        fs::remove_dir_all(&killed).unwrap();
+    }
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "{}: {kills} kills in {run} runs of {:.1} s",
+        case.name,
+        whole.as_secs_f64()
+    );
+    expected
+}
+
+/// The command that starts a run.
+fn start(case: &Case, folder: &Path) -> Command {
+    let mut command = program("fer-tools");
+    command
+        .arg("train")
+        .args(case.flags.split_whitespace())
+        .args(["--threads", "1", "--checkpoint-minutes", case.interval])
+        .arg("--out")
+        .arg(folder);
+    command
+}
+
+/// The command that a user gives after the power cut: where nothing was saved yet, the first again.
+fn go_on(case: &Case, folder: &Path) -> Command {
+    if !folder.join("last.safetensors").exists() {
+        return start(case, folder);
+    }
+    let mut command = program("fer-tools");
+    command
+        .args(["train", "--threads", "1"])
+        .args(["--checkpoint-minutes", case.interval])
+        .arg("--resume")
+        .arg(folder);
+    command
+}
+
+/// Kills a command with signal 9 after some time; false where it was done by then.
+fn kill_after(command: &mut Command, moment: Duration) -> bool {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(moment);
+    // a process that has ended but was not waited for takes the signal without harm
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() || output.status.code().is_none(),
+        "failed before it was killed: {log}"
+    );
+    output.status.code().is_none()
+}
+
+fn same_run(killed: &Path, expected: &Path) {
+    for name in ["last.safetensors", "best.safetensors"] {
+        let (found, wanted) = (Stored::read(killed, name), Stored::read(expected, name));
+        assert_eq!(found.state, wanted.state, "{name}");
+        let names = |stored: &Stored| stored.tensors.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&found), names(&wanted), "{name}");
+        for (tensor, bytes) in &found.tensors {
+            // not assert_eq: nobody wants to read the bytes
+            assert!(
+                *bytes == wanted.tensors[tensor],
+                "{name}: {tensor} is another"
+            );
+        }
+    }
+    assert_eq!(metrics(killed), metrics(expected));
+    let (found, wanted) = (points(killed), points(expected));
+    assert!(!wanted.is_empty());
+    assert_eq!(found.len(), wanted.len(), "points on the curves");
+    assert!(found == wanted, "points on the curves");
+    let mut left: Vec<_> = fs::read_dir(killed)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let files = [
+        "best.safetensors",
+        "events.out.tfevents.fer",
+        "last.safetensors",
+        "metrics.jsonl",
+    ];
+    assert_eq!(left, files, "half-written files stay behind");
+}
+
+/// A checkpoint file, read without our own reader: an 8-byte length, JSON, numbers
+/// (<https://huggingface.co/docs/safetensors>).
+struct Stored {
+    tensors: BTreeMap<String, Vec<u8>>,
+    /// Everything else, without times and paths.
+    state: Value,
+}
+
+impl Stored {
+    fn read(folder: &Path, name: &str) -> Self {
+        let bytes = fs::read(folder.join(name)).unwrap();
+        let (length, rest) = bytes.split_first_chunk().unwrap();
+        let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+        let header: BTreeMap<String, Value> = serde_json::from_slice(header).unwrap();
+        let mut state = Value::Null;
+        let mut tensors = BTreeMap::new();
+        for (name, entry) in header {
+            if name == "__metadata__" {
+                state = serde_json::from_str(entry["fer"].as_str().unwrap()).unwrap();
+                continue;
+            }
+            let offset = |i: usize| entry["data_offsets"][i].as_u64().unwrap() as usize;
+            let mut bytes = format!("{} {} ", entry["dtype"], entry["shape"]).into_bytes();
+            bytes.extend(&data[offset(0)..offset(1)]);
+            tensors.insert(name, bytes);
+        }
+        let group = |group: &str| tensors.keys().any(|name| name.starts_with(group));
+        assert!(group("weights/"));
+        assert_eq!(group("velocity/"), name == "last.safetensors");
+        state["history"]["commands"] = Value::Null;
+        if let Some(run) = state["run"].as_object_mut() {
+            // the metrics' lines tell times, whose lengths differ
+            for key in ["seconds", "metrics_bytes"] {
+                assert!(run.remove(key).is_some());
+            }
+        }
+        Self { tensors, state }
+    }
+}
+
+/// The lines of `metrics.jsonl` as they stand there, without what tells the time.
+fn metrics(folder: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let fields = |line: &str| -> Vec<String> {
+        let fields = line.trim_matches(['{', '}']).split(',');
+        let kept = fields.filter(|f| {
+            !["\"seconds\"", "\"images_per"]
+                .iter()
+                .any(|t| f.starts_with(t))
+        });
+        kept.map(str::to_owned).collect()
+    };
+    text.lines().map(fields).collect()
+}
+
+/// The records of the event file without their times: a length, its checksum, the event, its checksum;
+/// an event starts with a field key and eight bytes of time.
+fn points(folder: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(folder.join("events.out.tfevents.fer")).unwrap();
+    let mut rest = &bytes[..];
+    let mut points = Vec::new();
+    while let Some((length, tail)) = rest.split_first_chunk() {
+        let length = u64::from_le_bytes(*length) as usize;
+        points.push(tail[4..4 + length][9..].to_vec());
+        rest = &tail[4 + length + 4..];
+    }
+    assert!(rest.is_empty(), "half a record at the end");
+    points
+}

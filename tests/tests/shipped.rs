@@ -1,0 +1,105 @@
+//! The models in `models/zoo/`: whole, described, embedded as shipped, and as good as they say.
+
+use std::fs;
+use std::path::PathBuf;
+
+use fer_models::{MANIFEST_FILE, ModelPackage};
+use fer_tests::program::{edge, tools};
+use fer_tests::skip;
+use serde_json::Value;
+
+/// Name of the model that is built into `fer-edge`.
+const EMBEDDED: &str = "vgg19-lite";
+
+/// Least accepted PublicTest accuracy of the embedded model with ten crops, in percent.
+const FLOOR: f64 = 58.0;
+
+/// The folders of the zoo.
+fn zoo() -> Vec<PathBuf> {
+    let folder = skip::root().join("models/zoo");
+    let mut models: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    models.sort();
+    assert!(!models.is_empty());
+    models
+}
+
+#[test]
+fn every_model_opens_under_its_folders_name_and_has_a_card() {
+    for folder in zoo() {
+        let package = ModelPackage::open(&folder).unwrap();
+        let manifest = &package.manifest;
+        assert_eq!(folder.file_name().unwrap(), manifest.name.as_str());
+        let card = fs::read_to_string(folder.join("CARD.md"))
+            .unwrap_or_else(|e| panic!("{}/CARD.md: {e}", folder.display()));
+        for fact in [
+            manifest.name.clone(),
+            manifest.provenance.dataset.clone(),
+            manifest.provenance.seed.to_string(),
+            manifest.model.sha256[..12].to_owned(),
+        ] {
+            assert!(card.contains(&fact), "{}: no {fact:?}", folder.display());
+        }
+        let accuracy = manifest.provenance.accuracy.as_ref();
+        assert!(accuracy.is_some(), "{}: not measured", folder.display());
+        let mut files: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        assert_eq!(
+            files,
+            ["CARD.md", manifest.model.file.as_str(), MANIFEST_FILE]
+        );
+    }
+}
+
+#[test]
+fn every_model_runs_at_the_edge() {
+    for folder in zoo() {
+        let args = ["run", "demo", "--frames", "5", "--model"].map(Into::into);
+        let printed = edge(args.into_iter().chain([folder.into_os_string()])).success();
+        assert_eq!(printed.lines().count(), 5);
+    }
+}
+
+#[test]
+fn the_embedded_model_is_the_shipped_one() {
+    let shipped = ModelPackage::open(&skip::root().join("models/zoo").join(EMBEDDED)).unwrap();
+    let embedded = ModelPackage::embedded();
+    assert_eq!(embedded.manifest, shipped.manifest);
+    assert!(embedded.onnx() == shipped.onnx());
+}
+
+#[test]
+fn the_embedded_model_holds_its_accuracy_on_public_test() {
+    let Some(data) = skip::data() else {
+        skip::skip("no ../shared/data and no FER_DATA: the shipped model was not judged");
+        return;
+    };
+    let model = skip::root().join("models/zoo").join(EMBEDDED);
+    let printed = tools([
+        "eval".as_ref(),
+        model.as_os_str(),
+        data.join("fer2013.csv.xz").as_os_str(),
+        "--split".as_ref(),
+        "PublicTest".as_ref(),
+        "--crops".as_ref(),
+        "ten".as_ref(),
+        "--json".as_ref(),
+    ])
+    .success();
+    let answer: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(answer["count"], 3589, "the whole split");
+    let percent = 100.0 * answer["accuracy"].as_f64().unwrap();
+    assert!(percent >= FLOOR, "{percent:.2} %, expected {FLOOR} %");
+    let manifest = ModelPackage::open(&model).unwrap().manifest;
+    let stated = f64::from(manifest.provenance.accuracy.unwrap().percent);
+    assert!(
+        (stated - percent).abs() <= 0.2,
+        "{percent:.2} %, its manifest states {stated:.2} %"
+    );
+}

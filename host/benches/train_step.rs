@@ -25,7 +25,7 @@ fn main() {
         width: flag("--width", 1.0),
         ..Architecture::published("vgg19")
     };
-    println!("{}", fer_tools::machine::describe());
+    println!("{}", fer_models::machine::describe());
     let threads = rayon::current_num_threads();
     let peak = matmul_peak() * threads as f64;
     println!("f32 matrix product, one thread × {threads}: {peak:.0} GFLOP/s");

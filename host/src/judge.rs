@@ -1,6 +1,6 @@
 //! Any network that can be judged: a checkpoint or a model folder, behind one face.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fer_models::{Crops, Labels, MANIFEST_FILE, ModelError, ModelPackage, Preprocess};
 
@@ -36,6 +36,14 @@ pub enum JudgeError {
         /// What the file does.
         file: String,
     },
+    /// A model folder whose parts do not fit together.
+    #[error("{}: {source}", folder.display())]
+    Folder {
+        /// The folder, or the `model.toml` in it, as given.
+        folder: PathBuf,
+        /// What is wrong with it.
+        source: Box<JudgeError>,
+    },
     /// The data has other classes or another image size than the network.
     #[error("the data has {data}, the network knows {network}")]
     Data {
@@ -55,7 +63,12 @@ pub enum JudgeError {
 impl JudgeError {
     /// Whether a file that configures us is wrong, rather than the work.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Lies { .. }) || matches!(self, Self::Model(e) if e.is_configuration())
+        match self {
+            Self::Lies { .. } => true,
+            Self::Model(error) => error.is_configuration(),
+            Self::Folder { source, .. } => source.is_configuration(),
+            _ => false,
+        }
     }
 }
 
@@ -80,7 +93,12 @@ impl Candidate {
     pub fn open(path: &Path) -> Result<Self, JudgeError> {
         let is_manifest = path.file_name().is_some_and(|name| name == MANIFEST_FILE);
         if path.is_dir() || is_manifest {
-            return Self::from_package(&ModelPackage::open(path)?);
+            return Self::from_package(&ModelPackage::open(path)?).map_err(|e| {
+                JudgeError::Folder {
+                    folder: path.into(),
+                    source: Box::new(e),
+                }
+            });
         }
         Ok(Self::from_checkpoint(Checkpoint::load(path)?))
     }

@@ -12,7 +12,6 @@ pub mod export;
 pub mod graph;
 pub mod judge;
 pub mod loader;
-pub mod machine;
 pub mod ops;
 pub mod predict;
 pub mod report;

@@ -32,6 +32,7 @@ mod crops;
 mod field;
 mod image;
 mod labels;
+pub mod machine;
 mod manifest;
 mod package;
 mod preprocess;

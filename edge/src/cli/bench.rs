@@ -2,20 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use fer_edge::capture::demo::Demo;
 use fer_edge::capture::{Frame, Source, Step};
 use fer_edge::processor::{Processor, Settings};
+use fer_models::machine;
 
 use super::{DetectorChoice, Failure, ModelChoice};
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Runs the demo's 320x240 frames through every stage on one thread, without \
-    output.\n\nExample:\n  fer-edge bench --frames 210 --model models/zoo/vgg19-lite"
+    output.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite"
 )]
 pub(super) struct BenchArgs {
     #[command(flatten)]
@@ -52,8 +52,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let samples = measure(&mut processor, args.frames)?;
 
     let mut out = String::new();
-    writeln!(out, "machine  {}", machine())?;
-    writeln!(out, "date     {}", today())?;
+    writeln!(out, "machine  {}, one core used", machine::describe())?;
     writeln!(
         out,
         "model    {}, {} crops",
@@ -110,55 +109,9 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
         .map_or(0.0, |time| time.as_secs_f64() * 1e3)
 }
 
-/// The processor's name where Linux tells it, the architecture otherwise, and the number of cores.
-fn machine() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpuinfo
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| matches!(key.trim(), "model name" | "Model"))
-        .map_or(std::env::consts::ARCH, |(_, value)| value.trim());
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    format!("{name}, {cores} cores, one used")
-}
-
-/// Today's date in UTC, `YYYY-MM-DD`.
-fn today() -> String {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let (year, month, day) = civil((since.as_secs() / 86_400) as i64);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// Days since 1970-01-01 to a Gregorian date (Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    (year + era * 400 + i64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_follow_the_calendar() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(20_454), (2026, 1, 1));
-    }
 
     #[test]
     fn percentiles_are_nearest_ranks() {

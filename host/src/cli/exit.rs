@@ -21,11 +21,7 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    let is_broken_pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
-    if error
-        .chain()
-        .any(|e| e.downcast_ref().is_some_and(is_broken_pipe))
-    {
+    if error.chain().any(is_broken_pipe) {
         // the reader of our output has seen enough
         return ExitCode::SUCCESS;
     }
@@ -42,4 +38,14 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
                 .is_some_and(ModelError::is_configuration)
     });
     ExitCode::from(if configuration { 78 } else { 1 })
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    // serde_json does not name the I/O error that it wraps as its source
+    let kind = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(io), _) => Some(std::io::Error::kind(io)),
+        (_, Some(json)) => serde_json::Error::io_error_kind(json),
+        _ => None,
+    };
+    kind == Some(std::io::ErrorKind::BrokenPipe)
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use fer_models::{Accuracy, Crops, Decision, Provenance};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
@@ -55,11 +56,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
         images: args.images as usize,
         crops: args.crops.into(),
         command: format!(
-            "fer-tools export {} --data {} --name {} --out {}",
+            "fer-tools export {} --data {} --name {} --out {} --images {} --crops {}",
             args.checkpoint.display(),
             args.data,
             args.name,
-            args.out.display()
+            args.out.display(),
+            args.images,
+            args.crops
+                .to_possible_value()
+                .map_or_else(String::new, |v| v.get_name().to_owned())
         ),
     }
     .run(&checkpoint, &dataset, &args.out)

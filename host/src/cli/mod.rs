@@ -12,6 +12,7 @@ mod recipe;
 mod report;
 mod train;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -48,6 +49,7 @@ pub(crate) fn run() -> ExitCode {
     let level = ["info", "debug", "trace"][usize::from(cli.verbose.min(2))];
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .with_env_filter(

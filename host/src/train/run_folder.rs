@@ -40,6 +40,7 @@ impl RunFolder {
             path: path.into(),
             source,
         })?;
+        sweep(path);
         Self::open(path, 0, None)
     }
 
@@ -48,6 +49,7 @@ impl RunFolder {
     /// # Errors
     /// When a log is shorter than that or cannot be written.
     pub fn resume(path: &Path, metrics_bytes: u64, events_bytes: u64) -> Result<Self, TrainError> {
+        sweep(path);
         Self::open(path, metrics_bytes, Some(events_bytes))
     }
 
@@ -124,6 +126,20 @@ impl RunFolder {
     /// Lengths of `metrics.jsonl` and the event file.
     pub fn lengths(&self) -> (u64, u64) {
         (self.metrics_bytes, self.events.position())
+    }
+}
+
+/// Removes the temporary files that a killed run left while it wrote a checkpoint. One that stays is
+/// no reason not to train.
+fn sweep(path: &Path) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let hidden = name.strip_prefix('.').unwrap_or_default();
+        if [LAST_FILE, BEST_FILE].iter().any(|f| hidden.starts_with(f)) && hidden.ends_with(".tmp")
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

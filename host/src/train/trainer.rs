@@ -239,7 +239,7 @@ impl<'a> Trainer<'a> {
     pub fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome, TrainError> {
         let options = self.state.options.clone();
         let dataset = self.dataset;
-        let (training, input) = (self.training.clone(), self.start.input.clone());
+        let (training, input) = (self.training.clone(), self.start.input);
         let loader = Loader {
             dataset,
             indices: &training,

@@ -72,6 +72,8 @@ impl EventWriter {
         let mut writer = Self::new(path, file, 0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         writer.write(&event::version(now.map_or(0.0, |t| t.as_secs_f64())))?;
+        // a checkpoint may record this position before the first point is flushed
+        writer.flush()?;
         Ok(writer)
     }
 

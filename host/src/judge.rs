@@ -37,12 +37,12 @@ pub enum JudgeError {
         file: String,
     },
     /// A model folder whose parts do not fit together.
-    #[error("{}: {source}", folder.display())]
+    #[error("{}: {reason}", folder.display())]
     Folder {
         /// The folder, or the `model.toml` in it, as given.
         folder: PathBuf,
         /// What is wrong with it.
-        source: Box<JudgeError>,
+        reason: Box<JudgeError>,
     },
     /// The data has other classes or another image size than the network.
     #[error("the data has {data}, the network knows {network}")]
@@ -66,7 +66,7 @@ impl JudgeError {
         match self {
             Self::Lies { .. } => true,
             Self::Model(error) => error.is_configuration(),
-            Self::Folder { source, .. } => source.is_configuration(),
+            Self::Folder { reason, .. } => reason.is_configuration(),
             _ => false,
         }
     }
@@ -96,7 +96,7 @@ impl Candidate {
             return Self::from_package(&ModelPackage::open(path)?).map_err(|e| {
                 JudgeError::Folder {
                     folder: path.into(),
-                    source: Box::new(e),
+                    reason: Box::new(e),
                 }
             });
         }

@@ -429,7 +429,7 @@ impl SmallDisk {
             return Some(Self(folder.into()));
         }
         skip::note(
-            "no right to mount a small tmpfs: a full disk is tried as a limit on file size only",
+            "SKIP: no right to mount a small tmpfs: a full disk is tried as a limit on file size only",
         );
         None
     }

@@ -105,7 +105,9 @@ fn built(name: &str) -> PathBuf {
     let folder = test.parent().and_then(Path::parent).expect("a profile");
     let file = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if !is_current(&file) {
-        note(&format!("building {name}, which is missing or older than its sources"));
+        note(&format!(
+            "building {name}, which is missing or older than its sources"
+        ));
         let profile = match folder.file_name().and_then(OsStr::to_str) {
             Some("debug") | None => "dev",
             Some(profile) => profile,

@@ -34,9 +34,9 @@ synth)
     data=$work/synth.csv
     step "Draw faces" $run fer-tools -- data synth --seed 7 --count 1050 --out "$data"
     network="--arch vgg11 --width 0.125 --channels 1"
-    training="--epochs 5 --batch 16 --schedule one-cycle --lr 0.03 --clip-norm 5 --nesterov"
-    tuning="--epochs 3 --batch 16 --schedule one-cycle --lr 0.02 --clip-norm 5 --nesterov"
-    least=0.5
+    training="--epochs 6 --batch 16 --schedule one-cycle --lr 0.01 --clip-norm 5 --nesterov"
+    tuning="--epochs 4 --batch 16 --schedule one-cycle --lr 0.01 --clip-norm 5 --nesterov"
+    least=0.7
     ;;
 real)
     source=${FER_DATA:-../shared/data}/fer2013.csv.xz
@@ -96,11 +96,10 @@ awk -F, -v folder="$work/faces" '
 faces=$(find "$work/faces" -name '*.pgm' | wc -l)
 echo "$faces pictures"
 
-run_edge() {
-    $run fer-edge -- run --detector none --model "$work/model" "$work/faces" >"$work/lines.jsonl"
-}
-step "Run the edge on them" run_edge
-head -3 "$work/lines.jsonl"
+step "Run the edge on them" \
+    $run fer-edge -- run --detector none --model "$work/model" "$work/faces" | tee "$work/edge.log" |
+    sed -n '1,6p'
+grep '^{' "$work/edge.log" >"$work/lines.jsonl"
 [ "$(wc -l <"$work/lines.jsonl")" -eq "$faces" ] || fail "not one line for each picture"
 
 right=$(grep -cE '"file":"[0-9]+-([a-z]+)\.pgm".*"label":"\1"' "$work/lines.jsonl" || true)

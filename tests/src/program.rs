@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use crate::skip::root;
+use crate::skip::{note, root};
 
 /// A command that starts `fer-tools` or `fer-edge`, without what the caller's environment says about
 /// logs.
@@ -105,6 +105,9 @@ fn built(name: &str) -> PathBuf {
     let folder = test.parent().and_then(Path::parent).expect("a profile");
     let file = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if !is_current(&file) {
+        note(&format!(
+            "building {name}, which is missing or older than its sources"
+        ));
         let profile = match folder.file_name().and_then(OsStr::to_str) {
             Some("debug") | None => "dev",
             Some(profile) => profile,

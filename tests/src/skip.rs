@@ -14,14 +14,13 @@ pub fn skip(reason: &str) {
         std::env::var_os("FER_NO_SKIP").is_none_or(|v| v != "1"),
         "FER_NO_SKIP=1, but: {reason}"
     );
-    note(reason);
+    note(&format!("SKIP: {reason}"));
 }
 
-/// Reports on stderr what a test could not try on this machine and what it tried instead; never a
-/// failure.
+/// Tells the reader of a test's output something that is no failure.
 pub fn note(reason: &str) {
     // straight to stderr: the test harness would swallow `eprintln!`
-    let _ = writeln!(std::io::stderr().lock(), "SKIP: {reason}");
+    let _ = writeln!(std::io::stderr().lock(), "{reason}");
 }
 
 /// The root of the workspace.

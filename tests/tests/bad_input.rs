@@ -277,7 +277,12 @@ fn a_manifest_that_lies_is_refused_by_both_programs() {
     model(&bench, |m| m.input.crop -= 4, None);
     refused_by_both(&bench, 78, &["44", "40"]);
     model(&bench, |m| m.input.channels = 4 - m.input.channels, None);
-    refused_by_both(&bench, 78, &["channels", "1", "3"]);
+    bench
+        .edge("run --model model")
+        .refused(78, &["model", "channels is 1", "manifest says 3"]);
+    bench
+        .tools("eval model synth:7:70")
+        .refused(78, &["model", "[3, 44, 44]", "[1, 44, 44]"]);
     let rubbish = |m: &mut Manifest| m.model.sha256 = sha256_hex(b"rubbish");
     model(&bench, rubbish, Some(b"rubbish"));
     refused_by_both(&bench, 1, &["model.onnx"]);
@@ -424,7 +429,7 @@ impl SmallDisk {
             return Some(Self(folder.into()));
         }
         skip::note(
-            "no right to mount a small tmpfs: a full disk is tried as a limit on file size only",
+            "SKIP: no right to mount a small tmpfs: a full disk is tried as a limit on file size only",
         );
         None
     }

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 const DATA: &str = "synth:7:1050";
 
-/// Chance is 1/7.
-const LEARNT: f64 = 0.5;
+/// Chance is 1/7; seeds 1 to 3 reach 0.98 and more before and after pruning.
+const LEARNT: f64 = 0.7;
 
 /// Most that the accuracies of a checkpoint and of its export may differ: 0.2 points.
 const AGREEMENT: f64 = 0.002;
@@ -49,8 +49,8 @@ impl Line {
 fn from_drawn_faces_to_json_lines() {
     let line = Line(tempfile::tempdir().unwrap());
     line.tools(&format!(
-        "train {DATA} --out @base --arch vgg11 --width 0.125 --channels 1 --epochs 5 --batch 16 \
-         --schedule one-cycle --lr 0.03 --clip-norm 5 --nesterov --sparsity 1e-4"
+        "train {DATA} --out @base --arch vgg11 --width 0.125 --channels 1 --epochs 6 --batch 16 \
+         --schedule one-cycle --lr 0.01 --clip-norm 5 --nesterov --sparsity 1e-4"
     ));
     let (base, _) = line.judge("@base/best.safetensors", "center");
     assert!(base > LEARNT, "{base}");
@@ -63,7 +63,7 @@ fn from_drawn_faces_to_json_lines() {
 
     line.tools(&format!(
         "train {DATA} --from @slim.safetensors --distill @base/best.safetensors --out @tuned \
-         --epochs 3 --batch 16 --schedule one-cycle --lr 0.02 --clip-norm 5 --nesterov"
+         --epochs 4 --batch 16 --schedule one-cycle --lr 0.01 --clip-norm 5 --nesterov"
     ));
     line.tools(&format!(
         "export @tuned/best.safetensors --data {DATA} --name line-test --out @model --images 50"

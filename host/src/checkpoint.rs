@@ -25,7 +25,7 @@ const MAX_BYTES: u64 = 8 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file system said no.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("cannot read or write {path}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum CheckpointError {
         problem: String,
     },
     /// Graph and tensors disagree.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: graph and tensors disagree", path = .path.display())]
     Graph {
         /// The file.
         path: PathBuf,

@@ -61,14 +61,12 @@ pub enum JudgeError {
 }
 
 impl JudgeError {
-    /// Whether a file that configures us is wrong, rather than the work.
+    /// Whether the model folder is wrong, rather than the data or the work.
     pub fn is_configuration(&self) -> bool {
-        match self {
-            Self::Lies { .. } => true,
-            Self::Model(error) => error.is_configuration(),
-            Self::Folder { reason, .. } => reason.is_configuration(),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Lies { .. } | Self::Model(_) | Self::Folder { .. } | Self::Onnx(_)
+        )
     }
 }
 

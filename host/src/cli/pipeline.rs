@@ -91,14 +91,14 @@ impl Default for ExportPlan {
 
 pub(crate) fn run(args: Args) -> Result<()> {
     let plan: Plan = recipe::read(&args.file)?;
-    let wrong = |e: &dyn std::fmt::Display| {
-        Configuration(format!("{}: [fine_tune]: {e}", args.file.display()))
+    let wrong = |table: &str, e: &dyn std::fmt::Display| {
+        Configuration(format!("{}: [{table}]: {e}", args.file.display()))
     };
     let fine_tune: TrainOptions = toml::Value::Table(plan.fine_tune.train.clone())
         .try_into()
-        .map_err(|e: toml::de::Error| wrong(&e))?;
-    for options in [&plan.train, &fine_tune] {
-        options.validate().map_err(|e| wrong(&e))?;
+        .map_err(|e: toml::de::Error| wrong("fine_tune", &e))?;
+    for (table, options) in [("train", &plan.train), ("fine_tune", &fine_tune)] {
+        options.validate().map_err(|e| wrong(table, &e))?;
     }
     let dataset = data::open(&plan.data, &LoadOptions::default())?.dataset;
     let path = |name: &str| args.out.join(name);

@@ -14,7 +14,7 @@ use fer_tools::graph::count::Counts;
 use fer_tools::graph::init;
 use fer_tools::train::{BEST_FILE, Clip, Device, LAST_FILE, Outcome, Schedule, Setup, Trainer};
 
-use super::exit::Usage;
+use super::exit::{Configuration, Usage};
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
 
@@ -293,9 +293,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         _ => return Err(Usage("give DATA and --out, or --resume".into()).into()),
     };
     match outcome.best {
-        Some((accuracy, epoch)) => tracing::info!(
-            "best validation accuracy {:.2} % at epoch {epoch}: {}",
-            100.0 * accuracy,
+        Some(best) => tracing::info!(
+            "best validation accuracy {:.2} % at epoch {}: {}",
+            100.0 * best.accuracy,
+            best.epoch,
             folder.join(BEST_FILE).display()
         ),
         None => tracing::info!(
@@ -315,7 +316,12 @@ fn start(
     device: &Device,
     every: Duration,
 ) -> Result<Outcome> {
-    recipe.train.validate()?;
+    if let Err(error) = recipe.train.validate() {
+        return Err(match &new.recipe {
+            Some(path) => Configuration(format!("{}: {error}", path.display())).into(),
+            None => error.into(),
+        });
+    }
     let loaded = data::open(data, load)?;
     let command = format!(
         "fer-tools {}",

@@ -38,7 +38,7 @@ pub enum TrainError {
     #[error("{path} already holds a run: resume it with --resume or choose another folder", path = .0.display())]
     Occupied(PathBuf),
     /// A file of the run folder cannot be read or written.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("cannot read or write {path}", path = .path.display())]
     Io {
         /// The file.
         path: PathBuf,

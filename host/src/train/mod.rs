@@ -16,5 +16,5 @@ pub use optimizer::{Clip, Optimizer, Sgd};
 pub use options::TrainOptions;
 pub use run_folder::{BEST_FILE, EVENTS_FILE, LAST_FILE, METRICS_FILE, RunFolder};
 pub use schedule::Schedule;
-pub use state::RunState;
+pub use state::{Best, RunState};
 pub use trainer::{Device, Observer, Outcome, Setup, StepReport, Trainer};

@@ -26,19 +26,45 @@ pub struct RunState {
     /// Steps done in all.
     pub step: u64,
     /// Sum over the current epoch's images of their loss.
+    #[serde(with = "bits")]
     pub loss_sum: f64,
     /// Images of the current epoch that were classified right.
     pub correct: usize,
     /// Images of the current epoch so far.
     pub seen: usize,
     /// Best validation accuracy so far, 0 to 1, and its epoch, from 1.
-    pub best: Option<(f64, usize)>,
+    pub best: Option<Best>,
     /// Seconds spent before this moment, over all sessions.
     pub seconds: f64,
     /// Length of `metrics.jsonl` at this moment.
     pub metrics_bytes: u64,
     /// Length of the event file at this moment.
     pub events_bytes: u64,
+}
+
+/// The best epoch so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// Validation accuracy, 0 to 1.
+    #[serde(with = "bits")]
+    pub accuracy: f64,
+    /// The epoch, from 1.
+    pub epoch: usize,
+}
+
+/// A number as the bits it is made of: a decimal may come back one bit off, and a resumed run would
+/// then differ from one that was never stopped.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(value.to_bits())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
 }
 
 impl RunState {

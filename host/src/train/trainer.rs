@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::fit::{check_data, check_teacher, fingerprint, splits};
 use super::loss::{balanced_weights, cross_entropy};
-use super::{BEST_FILE, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
+use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::Dataset;
 use crate::graph::exec::{CandleEngine, Engine, NativeEngine, Params};
@@ -73,8 +73,8 @@ pub type Observer<'a> = dyn FnMut(&StepReport) -> bool + 'a;
 pub struct Outcome {
     /// Whether all epochs were done.
     pub finished: bool,
-    /// Best validation accuracy, 0 to 1, and its epoch, from 1.
-    pub best: Option<(f64, usize)>,
+    /// The best epoch, where there were images to validate on.
+    pub best: Option<Best>,
 }
 
 /// A run that is ready to go.
@@ -347,11 +347,11 @@ impl<'a> Trainer<'a> {
         let accuracy = validation.as_ref().map(Evaluation::accuracy);
         // without validation images the newest network is the best one known
         let improved = match (accuracy, self.state.best) {
-            (Some(now), Some((best, _))) => now > best,
+            (Some(now), Some(best)) => now > best.accuracy,
             _ => true,
         };
         if improved {
-            self.state.best = accuracy.map(|a| (a, epoch));
+            self.state.best = accuracy.map(|accuracy| Best { accuracy, epoch });
             let best = self.checkpoint(&evaluated);
             best.save(&self.folder.file(BEST_FILE))?;
         }
@@ -389,7 +389,7 @@ impl<'a> Trainer<'a> {
         checkpoint.network = params.network(&self.start.network.graph);
         checkpoint.history.seed = self.state.options.seed;
         checkpoint.history.dataset.clone_from(&self.state.data);
-        checkpoint.history.validation_accuracy = self.state.best.map(|(a, _)| a);
+        checkpoint.history.validation_accuracy = self.state.best.map(|best| best.accuracy);
         checkpoint
     }
 

@@ -275,7 +275,6 @@ fn model_and_bench_print_tables() {
     assert!(output.status.success());
     for row in [
         "machine",
-        "date",
         "detect, per frame",
         "infer, per face",
         "whole, per face",

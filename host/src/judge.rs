@@ -44,6 +44,14 @@ pub enum JudgeError {
         /// What is wrong with it.
         reason: Box<JudgeError>,
     },
+    /// The model folder's ONNX file is not usable.
+    #[error("{file}: {reason}")]
+    File {
+        /// Its name in the manifest.
+        file: String,
+        /// Why not.
+        reason: ExportError,
+    },
     /// The data has other classes or another image size than the network.
     #[error("the data has {data}, the network knows {network}")]
     Data {
@@ -65,7 +73,7 @@ impl JudgeError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Lies { .. } | Self::Model(_) | Self::Folder { .. } | Self::Onnx(_)
+            Self::Lies { .. } | Self::Model(_) | Self::Folder { .. } | Self::File { .. }
         )
     }
 }
@@ -118,7 +126,10 @@ impl Candidate {
     /// # Errors
     /// When the ONNX file cannot be run, or is not what the manifest says.
     pub fn from_package(package: &ModelPackage) -> Result<Self, JudgeError> {
-        let onnx = OnnxModel::load(package.onnx())?;
+        let onnx = OnnxModel::load(package.onnx()).map_err(|reason| JudgeError::File {
+            file: package.manifest.model.file.clone(),
+            reason,
+        })?;
         let manifest = &package.manifest;
         let lies = |manifest_says: String, file: String| JudgeError::Lies {
             model: manifest.name.clone(),

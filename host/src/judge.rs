@@ -50,7 +50,7 @@ pub enum JudgeError {
         /// Its name in the manifest.
         file: String,
         /// Why not.
-        reason: ExportError,
+        reason: Box<ExportError>,
     },
     /// The data has other classes or another image size than the network.
     #[error("the data has {data}, the network knows {network}")]
@@ -128,7 +128,7 @@ impl Candidate {
     pub fn from_package(package: &ModelPackage) -> Result<Self, JudgeError> {
         let onnx = OnnxModel::load(package.onnx()).map_err(|reason| JudgeError::File {
             file: package.manifest.model.file.clone(),
-            reason,
+            reason: Box::new(reason),
         })?;
         let manifest = &package.manifest;
         let lies = |manifest_says: String, file: String| JudgeError::Lies {

@@ -22,7 +22,7 @@ pub enum JudgeError {
     Model(#[from] ModelError),
     /// The ONNX file cannot be run.
     #[error(transparent)]
-    Onnx(#[from] ExportError),
+    Onnx(Box<ExportError>),
     /// The checkpoint's network cannot be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -66,6 +66,12 @@ pub enum JudgeError {
     /// The measures cannot be computed.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
+}
+
+impl From<ExportError> for JudgeError {
+    fn from(error: ExportError) -> Self {
+        Self::Onnx(Box::new(error))
+    }
 }
 
 impl JudgeError {

@@ -11,6 +11,8 @@
 //! manifest, by way of `fer-models`.
 
 pub mod capture;
+pub mod control;
+pub mod health;
 pub mod infer;
 pub mod pipeline;
 pub mod processor;

@@ -1,0 +1,2 @@
+//! Emotions as frames on a serial line.
+#![no_std]

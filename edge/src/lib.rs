@@ -18,5 +18,6 @@ pub mod pipeline;
 pub mod processor;
 pub mod publish;
 pub mod queue;
+pub mod secret;
 pub mod smooth;
 pub mod vision;

@@ -118,7 +118,7 @@ impl Candidate {
     /// Takes a checkpoint.
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Self {
         let params = Params::new(&checkpoint.network);
-        let engine = Box::new(NativeEngine::new(checkpoint.network.graph));
+        let engine = Box::new(NativeEngine::<f32>::new(checkpoint.network.graph));
         Self {
             labels: checkpoint.labels,
             input: checkpoint.input,
@@ -196,6 +196,25 @@ impl Candidate {
         indices: &[usize],
         crops: Crops,
     ) -> Result<Evaluation, JudgeError> {
+        let logits = self.logits(dataset, indices, crops)?;
+        let targets = predict::targets(dataset, indices);
+        Ok(Evaluation::from_logits(
+            dataset.labels(),
+            &logits,
+            &targets,
+        )?)
+    }
+
+    /// Logits `[indices, classes]` of the images at `indices`, averaged over their crops.
+    ///
+    /// # Errors
+    /// When there are none, or their classes or size are not the network's.
+    pub fn logits(
+        &mut self,
+        dataset: &Dataset,
+        indices: &[usize],
+        crops: Crops,
+    ) -> Result<Vec<f32>, JudgeError> {
         if dataset.labels() != &self.labels {
             return Err(JudgeError::Data {
                 data: dataset.labels().names().join(" "),
@@ -213,12 +232,6 @@ impl Candidate {
         }
         let input = self.input;
         let predict = |pixels: &[f32], batch| self.predict(pixels, batch);
-        let logits = predict::logits(dataset, indices, &input, crops, predict)?;
-        let targets = predict::targets(dataset, indices);
-        Ok(Evaluation::from_logits(
-            dataset.labels(),
-            &logits,
-            &targets,
-        )?)
+        predict::logits(dataset, indices, &input, crops, predict)
     }
 }

@@ -191,7 +191,7 @@ fn three_runtimes_agree_with_the_engine_on_every_architecture() {
         let pixels: Vec<f32> = (0..IMAGES * shape.iter().product::<usize>())
             .map(|_| rng.random_range(0.0..1.0))
             .collect();
-        let mut engine = NativeEngine::new(network.graph.clone());
+        let mut engine = NativeEngine::<f32>::new(network.graph.clone());
         let logits = engine.infer(&Params::new(&network), &pixels, IMAGES);
         expected.push(logits.unwrap());
         let onnx = to_onnx(&fold(&network), "test", &Labels::fer2013(), &input);

@@ -110,7 +110,7 @@ impl Export<'_> {
             count: chosen.len(),
         };
         let params = Params::new(&checkpoint.network);
-        let mut engine = NativeEngine::new(checkpoint.network.graph.clone());
+        let mut engine = NativeEngine::<f32>::new(checkpoint.network.graph.clone());
         let mut commands = checkpoint.history.commands.clone();
         commands.push(self.command.clone());
         let facts = Facts {

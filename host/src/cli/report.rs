@@ -1,12 +1,17 @@
-//! `fer-tools report`: pictures of what runs wrote.
+//! `fer-tools report`: what runs wrote and what networks got wrong, to look at.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Result;
-use fer_tools::report::{curves_picture, read_metrics};
+use anyhow::{Context, Result};
+use fer_models::Crops;
+use fer_tools::data::{self, LoadOptions, Split};
+use fer_tools::judge::Candidate;
+use fer_tools::predict;
+use fer_tools::report::{curves_picture, mistakes, mistakes_table, read_metrics};
 use fer_tools::train::METRICS_FILE;
 
-use super::eval::is_png;
+use super::eval::{CropsName, is_png};
 
 /// Draw what a run has written.
 #[derive(Debug, clap::Args)]
@@ -18,6 +23,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Curves(CurvesArgs),
+    Errors(ErrorsArgs),
 }
 
 /// Loss and accuracy over the epochs of a run.
@@ -31,8 +37,42 @@ struct CurvesArgs {
     out: PathBuf,
 }
 
+const ERRORS_EXAMPLES: &str = "\
+Examples:
+  Which labels are mixed up, and the 20 surest mistakes:
+    fer-tools report errors runs/vgg19/best.safetensors fer2013.csv --crops ten
+  More of them, from the images that the network has learned from:
+    fer-tools report errors models/zoo/vgg19-lite fer2013.csv --split Training --top 100";
+
+/// What a network got wrong, the surest mistakes first; image numbers count from 0 in the data.
+#[derive(Debug, clap::Args)]
+#[command(after_help = ERRORS_EXAMPLES)]
+struct ErrorsArgs {
+    /// Checkpoint file, model folder or its model.toml
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, or synth:SEED:COUNT
+    #[arg(value_name = "DATA")]
+    data: String,
+    /// Training, PublicTest or PrivateTest
+    #[arg(long, default_value = "PublicTest")]
+    split: Split,
+    /// Crops of each face
+    #[arg(long, value_enum, default_value = "center")]
+    crops: CropsName,
+    /// Lines of each table
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+}
+
 pub(crate) fn run(args: Args) -> Result<()> {
-    let Command::Curves(args) = args.command;
+    match args.command {
+        Command::Curves(args) => curves(&args),
+        Command::Errors(args) => errors(&args),
+    }
+}
+
+fn curves(args: &CurvesArgs) -> Result<()> {
     let as_png = is_png(&args.out)?;
     let epochs = read_metrics(&args.run.join(METRICS_FILE))?;
     let picture = curves_picture(&epochs, &args.run.display().to_string())?;
@@ -41,5 +81,25 @@ pub(crate) fn run(args: Args) -> Result<()> {
     } else {
         picture.save_svg(&args.out)?;
     }
+    Ok(())
+}
+
+fn errors(args: &ErrorsArgs) -> Result<()> {
+    let mut candidate = Candidate::open(&args.model)?;
+    let load = LoadOptions {
+        skip_bad: false,
+        tile: candidate.input().tile,
+    };
+    let dataset = data::open(&args.data, &load)?.dataset;
+    let indices = dataset.indices(args.split);
+    let logits = candidate
+        .logits(&dataset, &indices, Crops::from(args.crops))
+        .with_context(|| format!("cannot judge {} on {}", args.model.display(), args.data))?;
+    let targets = predict::targets(&dataset, &indices);
+    let labels = dataset.labels();
+    let wrong = mistakes(labels.len(), &logits, &targets);
+    let number = |position: usize| indices[position];
+    let table = mistakes_table(labels, targets.len(), &wrong, args.top, number);
+    write!(std::io::stdout().lock(), "{table}")?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use fer_tools::checkpoint::{Checkpoint, History};
 use fer_tools::data::{self, LoadOptions};
 use fer_tools::graph::build::{Architecture, NAMES, build};
 use fer_tools::graph::count::Counts;
+use fer_tools::graph::exec::Precision;
 use fer_tools::graph::init;
 use fer_tools::train::{BEST_FILE, Clip, Device, LAST_FILE, Outcome, Schedule, Setup, Trainer};
 
@@ -94,6 +95,9 @@ struct NewRun {
     /// Images a step
     #[arg(long)]
     batch: Option<usize>,
+    /// What the CPU computes in; bf16 needs AMX and is several times faster, else f32 is used
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionName>,
     /// Learning rate: the first of the reference schedule, the highest of the others
     #[arg(long, value_name = "RATE")]
     lr: Option<f32>,
@@ -130,6 +134,23 @@ struct NewRun {
     /// Seed of weights, order, augmentation and dropout
     #[arg(long)]
     seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionName {
+    /// 32 bits everywhere
+    F32,
+    /// bfloat16 activations and products; weights, sums and statistics in 32 bits
+    Bf16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -212,6 +233,7 @@ impl NewRun {
         set(&mut train.epochs, self.epochs);
         set(&mut train.batch, self.batch);
         set(&mut train.seed, self.seed);
+        set(&mut train.precision, self.precision.map(Precision::from));
         if let Some(name) = self.schedule {
             train.schedule = name.with_rate(rate_of(&train.schedule));
         }

@@ -28,11 +28,12 @@ impl Conv2d {
 }
 
 impl Pool {
-    /// The kernel geometry for `planes` planes of `size` pixels.
-    pub fn geometry(&self, planes: usize, size: [usize; 2]) -> PoolGeometry {
+    /// The kernel geometry for `batch` maps of `channels` channels and `size` pixels.
+    pub fn geometry(&self, batch: usize, [channels, h, w]: [usize; 3]) -> PoolGeometry {
         PoolGeometry {
-            planes,
-            size,
+            batch,
+            channels,
+            size: [h, w],
             kernel: self.kernel,
             stride: self.stride,
             padding: self.padding,
@@ -141,13 +142,20 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             let [c, h, w] = map_of(inputs)?;
             in_range("kernel", pool.kernel)?;
             in_range("stride", pool.stride)?;
+            if pool.kernel > PoolGeometry::LARGEST_KERNEL {
+                return Err(format!(
+                    "a window of {} pixels, expected at most {}",
+                    pool.kernel,
+                    PoolGeometry::LARGEST_KERNEL
+                ));
+            }
             if pool.padding * 2 > pool.kernel {
                 return Err(format!(
                     "padding {} is more than half the window {}",
                     pool.padding, pool.kernel
                 ));
             }
-            let [oh, ow] = pool.geometry(1, [h, w]).output_size();
+            let [oh, ow] = pool.geometry(1, [c, h, w]).output_size();
             Ok(vec![c, oh, ow])
         }
         Op::BatchNorm { channels, eps } => {

@@ -1,14 +1,18 @@
-//! 2-D convolution, forward and backward, as matrix products over unrolled columns (im2col).
+//! 2-D convolution, forward and backward, as matrix products over gathered rows, channels last.
 //!
-//! Rows of the output are worked on in chunks of a few hundred pixels, so that the unrolled columns
-//! stay in the cache; on small maps a chunk spans several images, so that the product stays large
-//! (Chellapilla et al., 2006, blocked). Layout is `NCHW`, weights are `[out, in / groups, kh, kw]`.
+//! Pixels are worked on in chunks and the kernel in blocks of taps, so that the gathered rows, a panel
+//! of the weights and the sums of a chunk stay in the cache. Maps are `[batch, h, w, channels]`,
+//! weights are `[out, in / groups, kh, kw]` as in PyTorch.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::im2col::{CHUNK_PIXELS, Chunk, chunks, roll, unroll};
-use super::matmul::{Mat, matmul};
+use super::element::Element;
+use super::gather::Gather;
+use super::product::{Product, odd_lines, transpose};
 use super::scratch;
+use super::wide::wide;
 
 /// The sizes of one convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,259 +53,385 @@ impl ConvGeometry {
         self.outputs / self.groups
     }
 
-    /// Rows of the unrolled column matrix of one group.
-    pub(super) fn column_rows(&self) -> usize {
-        self.group_inputs() * self.kernel[0] * self.kernel[1]
+    pub(super) fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
     }
 
-    /// Floats of one input image.
+    /// Numbers of one input image.
     pub fn image_len(&self) -> usize {
         self.inputs * self.size[0] * self.size[1]
     }
 
-    /// Floats of one output image.
+    /// Numbers of one output image.
     pub fn output_len(&self) -> usize {
         let [oh, ow] = self.output_size();
         self.outputs * oh * ow
     }
 
-    /// Floats of the weights.
+    /// Numbers of the weights.
     pub fn weight_len(&self) -> usize {
-        self.outputs * self.column_rows()
+        self.outputs * self.group_inputs() * self.taps()
     }
 }
 
-/// Where the output rows of a chunk lie: inside one image they are one block for each channel;
-/// across images they are gathered or scattered through a temporary.
-struct OutputBlock {
-    inside_image: bool,
-    /// Offset of the chunk's first pixel in channel 0 of its (first) image.
-    offset: usize,
-    first_image: usize,
-    images: usize,
-    plane: usize,
+/// Depth of one product: enough taps that sums are seldom stored, few enough that a panel of weights
+/// stays in the first-level cache.
+const DEPTH: usize = 640;
+/// Numbers of the sums of one chunk: 1 MiB.
+const SUMS: usize = 1 << 18;
+/// Most pixels of a chunk in the forward and input-gradient passes.
+const CHUNK: usize = 512;
+/// Most pixels of a chunk in the weight gradient.
+const GRADIENT_CHUNK: usize = 2048;
+/// Numbers of the transposed gradients of one chunk: 1.5 MiB in bfloat16.
+const GRADIENT_ROWS: usize = 3 << 18;
+/// Columns that the weight gradient gathers at once.
+const GRADIENT_COLUMNS: usize = 128;
+
+/// The weights of one convolution in the order that products read them, for one direction.
+#[derive(Debug, Default)]
+pub struct Packed<P> {
+    /// `[group][tap block]`.
+    blocks: Vec<P>,
 }
 
-impl OutputBlock {
-    fn new(geo: &ConvGeometry, group: usize, chunk: Chunk) -> Self {
-        let [oh, ow] = geo.output_size();
-        let plane = oh * ow;
-        let first_image = chunk.first_row / oh;
-        Self {
-            inside_image: chunk.rows <= oh,
-            offset: first_image * geo.output_len()
-                + group * geo.group_outputs() * plane
-                + (chunk.first_row % oh) * ow,
-            first_image,
-            images: chunk.rows / oh,
-            plane,
+/// Runs of taps whose rows of `channels` numbers are multiplied together.
+fn tap_blocks(taps: usize, channels: usize, depth: usize) -> impl Iterator<Item = Range<usize>> {
+    let each = (depth / channels.max(1)).clamp(1, taps.max(1));
+    (0..taps)
+        .step_by(each)
+        .map(move |first| first..(first + each).min(taps))
+}
+
+/// Which way the rows flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    /// Inputs to outputs.
+    Forward,
+    /// Output gradients to input gradients.
+    Backward,
+}
+
+impl Direction {
+    /// Channels of a group that are read and written.
+    fn channels(self, geo: &ConvGeometry) -> [usize; 2] {
+        let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
+        match self {
+            Self::Forward => [inputs, outputs],
+            Self::Backward => [outputs, inputs],
+        }
+    }
+}
+
+fn pack<E: Product>(
+    geo: &ConvGeometry,
+    direction: Direction,
+    weight: &[f32],
+    packed: &mut Packed<E::Packed>,
+) {
+    assert_eq!(weight.len(), geo.weight_len(), "weight length");
+    let taps = geo.taps();
+    let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
+    let [depth, columns] = direction.channels(geo);
+    let blocks: Vec<(usize, Range<usize>)> = (0..geo.groups)
+        .flat_map(|group| tap_blocks(taps, depth, DEPTH).map(move |block| (group, block)))
+        .collect();
+    packed.blocks.resize_with(blocks.len(), E::Packed::default);
+    packed
+        .blocks
+        .par_iter_mut()
+        .zip(blocks)
+        .for_each(|(packed, (group, block))| {
+            let weight = &weight[group * outputs * inputs * taps..][..outputs * inputs * taps];
+            // the distances between neighbouring channels and columns in `weight`
+            let [channel, column] = match direction {
+                Direction::Forward => [taps, inputs * taps],
+                Direction::Backward => [inputs * taps, taps],
+            };
+            let rows: Vec<usize> = block
+                .flat_map(|tap| (0..depth).map(move |c| c * channel + tap))
+                .collect();
+            E::pack(weight, &rows, [columns, column], packed);
+        });
+}
+
+/// `y = conv(x, weight) + bias`.
+///
+/// Shapes: `x [batch, h, w, inputs]`, `weight [outputs, inputs / groups, kh, kw]`, `bias [outputs]`,
+/// `y [batch, oh, ow, outputs]`, which is overwritten. `packed` is work space kept between calls.
+///
+/// # Panics
+/// When a slice has another length than the geometry says.
+pub fn forward<E: Product>(
+    geo: &ConvGeometry,
+    x: &[E],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    packed: &mut Packed<E::Packed>,
+    y: &mut [E],
+) {
+    assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
+    assert_eq!(y.len(), geo.batch * geo.output_len(), "output length");
+    pack::<E>(geo, Direction::Forward, weight, packed);
+    walk(geo, Direction::Forward, x, packed, bias, y);
+}
+
+/// The gradient with respect to the input, `dx [batch, h, w, inputs]`, which is overwritten, from
+/// `dy [batch, oh, ow, outputs]`.
+///
+/// # Panics
+/// When a slice has another length than the geometry says.
+pub fn input_gradient<E: Product>(
+    geo: &ConvGeometry,
+    dy: &[E],
+    weight: &[f32],
+    packed: &mut Packed<E::Packed>,
+    dx: &mut [E],
+) {
+    assert_eq!(dx.len(), geo.batch * geo.image_len(), "input length");
+    assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
+    pack::<E>(geo, Direction::Backward, weight, packed);
+    walk(geo, Direction::Backward, dy, packed, None, dx);
+}
+
+/// Gathers, multiplies and stores, chunk by chunk of target pixels.
+fn walk<E: Product>(
+    geo: &ConvGeometry,
+    direction: Direction,
+    source: &[E],
+    packed: &Packed<E::Packed>,
+    bias: Option<&[f32]>,
+    target: &mut [E],
+) {
+    if target.is_empty() {
+        return;
+    }
+    let gather = match direction {
+        Direction::Forward => Gather::forward(geo),
+        Direction::Backward => Gather::backward(geo),
+    };
+    let [depth, columns] = direction.channels(geo);
+    let target_channels = columns * geo.groups;
+    let pixels = gather.pixels(geo.batch);
+    let sums_stride = odd_lines::<f32>(E::padded(columns));
+    let share = pixels.div_ceil(rayon::current_num_threads());
+    let chunk = (SUMS / sums_stride)
+        .clamp(64, CHUNK)
+        .min(share.next_multiple_of(32));
+    let blocks: Vec<Range<usize>> = tap_blocks(geo.taps(), depth, DEPTH).collect();
+    target
+        .par_chunks_mut(chunk * target_channels)
+        .enumerate()
+        .for_each(|(index, target)| {
+            let first = index * chunk;
+            let rows = target.len() / target_channels;
+            let sums_len = E::padded(rows) * sums_stride + E::BLOCK;
+            scratch::with::<f32, _>(sums_len, |sums| {
+                for group in 0..geo.groups {
+                    for (at, taps) in blocks.iter().enumerate() {
+                        let used = taps.len() * depth;
+                        let stride = E::row_stride(used);
+                        scratch::with::<E, _>(E::padded(rows) * stride, |a| {
+                            gather.fill(
+                                source,
+                                first..first + rows,
+                                taps.clone(),
+                                [group * depth, depth],
+                                a,
+                                [E::padded(used), stride],
+                            );
+                            let packed = &packed.blocks[group * blocks.len() + at];
+                            E::multiply((a, stride), rows, packed, (sums, sums_stride), at == 0);
+                        });
+                    }
+                    let bias = bias.map(|b| &b[group * columns..(group + 1) * columns]);
+                    let place = group * columns..(group + 1) * columns;
+                    store(sums, sums_stride, bias, place, target_channels, target);
+                }
+            });
+        });
+}
+
+wide! {
+    /// Rounds the sums of a group, rows `stride` apart, into its channels of the target.
+    fn store<'a, E: Element>(
+        sums: &'a [f32],
+        stride: usize,
+        bias: Option<&'a [f32]>,
+        place: Range<usize>,
+        channels: usize,
+        target: &'a mut [E],
+    ) {
+        for (target, sums) in target.chunks_exact_mut(channels).zip(sums.chunks(stride)) {
+            let target = &mut target[place.start..place.end];
+            match bias {
+                Some(bias) => {
+                    for ((t, s), b) in target.iter_mut().zip(sums).zip(bias) {
+                        *t = E::from_f32(s + b);
+                    }
+                }
+                None => {
+                    for (t, &s) in target.iter_mut().zip(sums) {
+                        *t = E::from_f32(s);
+                    }
+                }
+            }
         }
     }
 
-    /// Visits `(offset in the outputs, offset in the block)` of every plane of a block of images.
-    fn for_each_plane(
-        &self,
-        geo: &ConvGeometry,
-        group: usize,
-        mut visit: impl FnMut(usize, usize),
-    ) {
-        let pixels = self.images * self.plane;
-        for channel in 0..geo.group_outputs() {
-            for image in 0..self.images {
-                let outer = (self.first_image + image) * geo.output_len()
-                    + (group * geo.group_outputs() + channel) * self.plane;
-                visit(outer, channel * pixels + image * self.plane);
+    fn add_rows<'a, E: Element>(rows: &'a [E], sums: &'a mut [f32]) {
+        for row in rows.chunks_exact(sums.len()) {
+            for (sum, v) in sums.iter_mut().zip(row) {
+                *sum += v.to_f32();
             }
         }
     }
 }
 
-/// `y = conv(x, weight) + bias`.
+/// Columns of the weight gradient that are gathered at once: taps and channels of a group.
+struct Columns {
+    taps: Range<usize>,
+    channels: Range<usize>,
+}
+
+fn column_blocks(taps: usize, channels: usize) -> Vec<Columns> {
+    tap_blocks(taps, channels, GRADIENT_COLUMNS)
+        .flat_map(|taps| {
+            (0..channels)
+                .step_by(GRADIENT_COLUMNS)
+                .map(move |first| Columns {
+                    taps: taps.clone(),
+                    channels: first..(first + GRADIENT_COLUMNS).min(channels),
+                })
+        })
+        .collect()
+}
+
+/// The gradient with respect to the weights, `dw [outputs, inputs / groups, kh, kw]`, which is
+/// overwritten.
 ///
-/// Shapes: `x [batch, inputs, h, w]`, `weight [outputs, inputs / groups, kh, kw]`, `bias [outputs]`,
-/// `y [batch, outputs, oh, ow]`, which is overwritten.
+/// The pixels are split evenly over the threads and the parts are added in order, so a given thread
+/// count always gives the same bits. `partials` is work space that is kept between calls.
 ///
 /// # Panics
 /// When a slice has another length than the geometry says.
-pub fn forward(geo: &ConvGeometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
-    assert_eq!(y.len(), geo.batch * geo.output_len(), "output length");
-    assert_eq!(weight.len(), geo.weight_len(), "weight length");
-    if x.is_empty() || y.is_empty() {
-        return;
-    }
-    let [oh, ow] = geo.output_size();
-    // enough images a task for a full chunk, few enough that idle threads find work
-    let tasks = (geo.batch * oh * ow)
-        .div_ceil(CHUNK_PIXELS)
-        .clamp(1, geo.batch);
-    let images = geo.batch.div_ceil(tasks).max(1);
-    y.par_chunks_mut(images * geo.output_len())
-        .zip(x.par_chunks(images * geo.image_len()))
-        .for_each(|(y, x)| forward_task(geo, x, weight, bias, y));
-}
-
-fn forward_task(
+pub fn weight_gradient<E: Product>(
     geo: &ConvGeometry,
-    x: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
-    let [oh, ow] = geo.output_size();
-    let (rows, outs) = (geo.column_rows(), geo.group_outputs());
-    for chunk in chunks(x.len() / geo.image_len(), oh, ow) {
-        let pixels = chunk.rows * ow;
-        for group in 0..geo.groups {
-            let kernel = Mat::new(&weight[group * outs * rows..], outs, rows, rows);
-            let block = OutputBlock::new(geo, group, chunk);
-            scratch::with(rows * pixels, |cols| {
-                unroll(geo, group, chunk, x, cols);
-                let cols = Mat::new(cols, rows, pixels, pixels);
-                if block.inside_image {
-                    matmul(&mut y[block.offset..], block.plane, kernel, cols, false);
-                } else {
-                    scratch::with(outs * pixels, |product| {
-                        matmul(product, pixels, kernel, cols, false);
-                        block.for_each_plane(geo, group, |outer, inner| {
-                            y[outer..outer + block.plane]
-                                .copy_from_slice(&product[inner..inner + block.plane]);
-                        });
-                    });
-                }
-            });
-        }
-    }
-    if let Some(bias) = bias {
-        for (plane, values) in y.chunks_exact_mut(oh * ow).enumerate() {
-            let b = bias[plane % geo.outputs];
-            values.iter_mut().for_each(|v| *v += b);
-        }
-    }
-}
-
-/// Where the gradients of one convolution go; all are overwritten.
-pub struct ConvGradients<'a> {
-    /// `[batch, inputs, h, w]`; `None` where nobody needs it, as at the first layer.
-    pub input: Option<&'a mut [f32]>,
-    /// `[outputs, inputs / groups, kh, kw]`.
-    pub weight: &'a mut [f32],
-    /// `[outputs]`, where there is a bias.
-    pub bias: Option<&'a mut [f32]>,
-}
-
-/// Gradients with respect to the input, the weights and the bias, from `dy [batch, outputs, oh, ow]`.
-///
-/// The batch is split statically over the threads and the parts of the weight gradient are added in
-/// order, so a given thread count always gives the same bits. `partials` is work space that is kept
-/// between calls.
-///
-/// # Panics
-/// When a slice has another length than the geometry says.
-pub fn backward(
-    geo: &ConvGeometry,
-    x: &[f32],
-    weight: &[f32],
-    dy: &[f32],
-    grads: ConvGradients<'_>,
+    x: &[E],
+    dy: &[E],
+    dw: &mut [f32],
     partials: &mut Vec<Vec<f32>>,
 ) {
     assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
     assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
-    assert_eq!(weight.len(), geo.weight_len(), "weight length");
-    assert_eq!(grads.weight.len(), geo.weight_len(), "weight gradient");
-    if let Some(db) = grads.bias {
-        bias_gradient(geo, dy, db);
-    }
+    assert_eq!(dw.len(), geo.weight_len(), "weight gradient");
+    let gather = Gather::forward(geo);
+    let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
+    let stride = odd_lines::<f32>(E::padded(geo.taps() * inputs));
+    let group_len = E::padded(outputs) * stride;
+    // one block more: the last columns are rounded up beyond the last row
+    let part_len = geo.groups * group_len + E::BLOCK;
     let threads = rayon::current_num_threads();
-    let images = geo.batch.div_ceil(threads).max(1);
-    partials.resize_with(threads.max(partials.len()), Vec::new);
-    for part in partials.iter_mut().take(threads) {
-        if part.len() < geo.weight_len() {
-            part.resize(geo.weight_len(), 0.0);
-        }
-        part[..geo.weight_len()].fill(0.0);
-    }
-    let work = x
-        .par_chunks(images * geo.image_len())
-        .zip(dy.par_chunks(images * geo.output_len()))
-        .zip(partials.par_iter_mut());
-    match grads.input {
-        Some(dx) => {
-            assert_eq!(dx.len(), x.len(), "input gradient");
-            work.zip(dx.par_chunks_mut(images * geo.image_len()))
-                .for_each(|(((x, dy), dw), dx)| {
-                    dx.fill(0.0);
-                    backward_task(geo, x, weight, dy, dw, Some(dx));
-                });
-        }
-        None => {
-            work.for_each(|((x, dy), dw)| backward_task(geo, x, weight, dy, dw, None));
-        }
-    }
-    let parts = &partials[..threads];
-    grads
-        .weight
+    let pixels = gather.pixels(geo.batch);
+    let share = pixels.div_ceil(threads).max(1);
+    let parts = pixels.div_ceil(share);
+    partials.resize_with(parts.max(partials.len()), Vec::new);
+    partials[..parts]
         .par_iter_mut()
-        .with_min_len(4096)
         .enumerate()
-        .for_each(|(i, w)| *w = parts.iter().map(|part| part[i]).sum());
+        .for_each(|(part, sums)| {
+            if sums.len() < part_len {
+                sums.resize(part_len, 0.0);
+            }
+            let sums = &mut sums[..part_len];
+            sums.fill(0.0);
+            let pixels = part * share..((part + 1) * share).min(pixels);
+            weight_part(geo, &gather, x, dy, pixels, (sums, stride));
+        });
+    let parts = &partials[..parts];
+    let taps = geo.taps();
+    dw.par_chunks_mut((inputs * taps).max(1))
+        .enumerate()
+        .for_each(|(output, dw)| {
+            let row = output / outputs * group_len + output % outputs * stride;
+            for (input, dw) in dw.chunks_exact_mut(taps).enumerate() {
+                for (tap, dw) in dw.iter_mut().enumerate() {
+                    let at = row + tap * inputs + input;
+                    *dw = parts.iter().map(|part| part[at]).sum();
+                }
+            }
+        });
 }
 
-fn bias_gradient(geo: &ConvGeometry, dy: &[f32], db: &mut [f32]) {
-    let [oh, ow] = geo.output_size();
-    let plane = oh * ow;
-    db.par_iter_mut().enumerate().for_each(|(channel, db)| {
-        *db = dy
-            .chunks_exact(geo.output_len())
-            .map(|image| super::lanes::sum(&image[channel * plane..(channel + 1) * plane], |v| v))
-            .sum();
-    });
-}
-
-fn backward_task(
+/// The weight gradient of a run of pixels, added to `sums [group, outputs, taps, inputs]`.
+fn weight_part<E: Product>(
     geo: &ConvGeometry,
-    x: &[f32],
-    weight: &[f32],
-    dy: &[f32],
-    dw: &mut [f32],
-    mut dx: Option<&mut [f32]>,
+    gather: &Gather,
+    x: &[E],
+    dy: &[E],
+    pixels: Range<usize>,
+    (sums, stride): (&mut [f32], usize),
 ) {
-    let [oh, ow] = geo.output_size();
-    let (rows, outs) = (geo.column_rows(), geo.group_outputs());
-    for chunk in chunks(x.len() / geo.image_len(), oh, ow) {
-        let pixels = chunk.rows * ow;
-        for group in 0..geo.groups {
-            let kernel = Mat::new(&weight[group * outs * rows..], outs, rows, rows);
-            let block = OutputBlock::new(geo, group, chunk);
-            let gathered_len = if block.inside_image { 0 } else { outs * pixels };
-            scratch::with(gathered_len, |gathered| {
-                let dy = if block.inside_image {
-                    Mat::new(&dy[block.offset..], outs, pixels, block.plane)
-                } else {
-                    block.for_each_plane(geo, group, |outer, inner| {
-                        gathered[inner..inner + block.plane]
-                            .copy_from_slice(&dy[outer..outer + block.plane]);
+    let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
+    let group_len = E::padded(outputs) * stride;
+    let blocks = column_blocks(geo.taps(), inputs);
+    let chunk = (GRADIENT_ROWS / E::padded(outputs)).clamp(64, GRADIENT_CHUNK) / 32 * 32;
+    for first in pixels.clone().step_by(chunk) {
+        let count = chunk.min(pixels.end - first);
+        let left_stride = E::row_stride(count);
+        scratch::with::<E, _>(E::padded(outputs) * left_stride, |left| {
+            for group in 0..geo.groups {
+                let rows = &dy[first * geo.outputs + group * outputs..];
+                transpose(rows, geo.outputs, count, outputs, left, left_stride);
+                for block in &blocks {
+                    let width = block.taps.len() * block.channels.len();
+                    let begin = group * inputs + block.channels.start;
+                    let right_stride = E::row_stride(width);
+                    scratch::with::<E, _>(count * right_stride, |right| {
+                        gather.fill(
+                            x,
+                            first..first + count,
+                            block.taps.clone(),
+                            [begin, block.channels.len()],
+                            right,
+                            [width, right_stride],
+                        );
+                        let column = block.taps.start * inputs + block.channels.start;
+                        E::accumulate(
+                            (left, left_stride),
+                            (right, right_stride),
+                            [outputs, width, count],
+                            (&mut sums[group * group_len + column..], stride),
+                        );
                     });
-                    Mat::new(gathered, outs, pixels, pixels)
-                };
-                scratch::with(rows * pixels, |cols| {
-                    unroll(geo, group, chunk, x, cols);
-                    let columns = Mat::new(cols, rows, pixels, pixels);
-                    let dw = &mut dw[group * outs * rows..];
-                    matmul(dw, rows, dy, columns.t(), true);
-                    if let Some(dx) = dx.as_deref_mut() {
-                        matmul(cols, pixels, kernel.t(), dy, false);
-                        roll(geo, group, chunk, cols, dx);
-                    }
-                });
-            });
-        }
+                }
+            }
+        });
+    }
+}
+
+/// The gradient of the bias, `db [outputs]`, which is overwritten: `dy` summed over all pixels.
+pub fn bias_gradient<E: Product>(dy: &[E], db: &mut [f32]) {
+    let channels = db.len();
+    if channels == 0 {
+        return;
+    }
+    let sums: Vec<Vec<f32>> = dy
+        .par_chunks(channels * CHUNK)
+        .map(|chunk| {
+            let mut sums = vec![0.0f32; channels];
+            add_rows(chunk, &mut sums);
+            sums
+        })
+        .collect();
+    for (channel, db) in db.iter_mut().enumerate() {
+        *db = sums.iter().map(|s| f64::from(s[channel])).sum::<f64>() as f32;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::element::{Bf16, Element};
     use super::*;
     use proptest::prelude::*;
 
@@ -339,8 +469,8 @@ mod tests {
                             }
                             let channel = (o / go) * gi + i;
                             visit(
-                                ((n * geo.outputs + o) * oh + oy) * ow + ox,
-                                ((n * geo.inputs + channel) * geo.size[0] + iy) * geo.size[1] + ix,
+                                ((n * oh + oy) * ow + ox) * geo.outputs + o,
+                                ((n * geo.size[0] + iy) * geo.size[1] + ix) * geo.inputs + channel,
                                 ((o * gi + i) * kh + ky) * kw + kx,
                             );
                         }
@@ -350,58 +480,77 @@ mod tests {
         }
     }
 
-    fn close(a: &[f32], b: &[f32], what: &str) {
+    fn close(a: &[f32], b: &[f32], tolerance: f32, what: &str) {
         assert_eq!(a.len(), b.len(), "{what}: lengths");
         let scale = b.iter().fold(1.0f32, |m, v| m.max(v.abs()));
         for (i, (a, b)) in a.iter().zip(b).enumerate() {
             assert!(
-                (a - b).abs() <= 1e-4 * scale,
+                (a - b).abs() <= tolerance * scale,
                 "{what}[{i}]: {a} against {b}"
             );
         }
     }
 
-    fn check(geo: ConvGeometry) {
-        let x = values(geo.batch * geo.image_len(), 1);
-        let w = values(geo.weight_len(), 2);
+    fn store<E: Element>(values: &[f32]) -> Vec<E> {
+        values.iter().map(|&v| E::from_f32(v)).collect()
+    }
+
+    fn read<E: Element>(values: &[E]) -> Vec<f32> {
+        values.iter().map(|v| v.to_f32()).collect()
+    }
+
+    /// Every pass against the definition; what is stored in `E` may differ by its rounding.
+    fn check<E: Product>(geo: ConvGeometry, rounding: f32) {
+        let round = |v: Vec<f32>| read(&store::<E>(&v));
+        let x = round(values(geo.batch * geo.image_len(), 1));
+        let w = round(values(geo.weight_len(), 2));
         let b = values(geo.outputs, 3);
-        let dy = values(geo.batch * geo.output_len(), 4);
-        let plane = geo.output_size()[0] * geo.output_size()[1];
+        let dy = round(values(geo.batch * geo.output_len(), 4));
 
-        let mut y = vec![f32::NAN; dy.len()];
-        forward(&geo, &x, &w, Some(&b), &mut y);
-        let mut want: Vec<f32> = (0..dy.len())
-            .map(|i| b[(i / plane) % geo.outputs])
-            .collect();
+        let mut packed = Packed::default();
+        let mut y = store::<E>(&vec![f32::NAN; dy.len()]);
+        forward(&geo, &store::<E>(&x), &w, Some(&b), &mut packed, &mut y);
+        let mut want: Vec<f32> = (0..dy.len()).map(|i| b[i % geo.outputs]).collect();
         for_each_product(&geo, |yi, xi, wi| want[yi] += x[xi] * w[wi]);
-        close(&y, &want, "forward");
+        close(&read(&y), &want, rounding, "forward");
 
-        let (mut got_dx, mut got_dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
-        let mut got_db = vec![f32::NAN; b.len()];
-        let grads = ConvGradients {
-            input: Some(&mut got_dx),
-            weight: &mut got_dw,
-            bias: Some(&mut got_db),
-        };
-        backward(&geo, &x, &w, &dy, grads, &mut Vec::new());
+        let mut got_dx = store::<E>(&vec![f32::NAN; x.len()]);
+        let (mut got_dw, mut got_db) = (vec![f32::NAN; w.len()], vec![f32::NAN; b.len()]);
+        let dy_stored = store::<E>(&dy);
+        input_gradient(&geo, &dy_stored, &w, &mut packed, &mut got_dx);
+        weight_gradient(
+            &geo,
+            &store::<E>(&x),
+            &dy_stored,
+            &mut got_dw,
+            &mut Vec::new(),
+        );
+        bias_gradient(&dy_stored, &mut got_db);
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; w.len()]);
         for_each_product(&geo, |yi, xi, wi| {
             dx[xi] += dy[yi] * w[wi];
             dw[wi] += dy[yi] * x[xi];
         });
-        close(&got_dx, &dx, "input gradient");
-        close(&got_dw, &dw, "weight gradient");
+        close(&read(&got_dx), &dx, rounding, "input gradient");
+        close(&got_dw, &dw, 1e-4, "weight gradient");
         let mut db = vec![0.0; b.len()];
-        for (i, plane) in dy.chunks(plane).enumerate() {
-            db[i % geo.outputs] += plane.iter().sum::<f32>();
+        for (i, d) in dy.iter().enumerate() {
+            db[i % geo.outputs] += d;
         }
-        close(&got_db, &db, "bias gradient");
+        close(&got_db, &db, 1e-4, "bias gradient");
+    }
+
+    fn check_formats(geo: ConvGeometry) {
+        check::<f32>(geo, 1e-4);
+        if Bf16::is_fast() {
+            check::<Bf16>(geo, 1.0 / 256.0);
+        }
     }
 
     #[test]
-    fn large_maps_are_cut_inside_an_image_and_small_maps_across_images() {
+    fn chunks_end_inside_images_and_span_them() {
         for (size, batch) in [(44, 2), (22, 3), (5, 40), (2, 130), (1, 3)] {
-            check(ConvGeometry {
+            check_formats(ConvGeometry {
                 batch,
                 inputs: 3,
                 size: [size, size],
@@ -410,6 +559,22 @@ mod tests {
                 stride: 1,
                 padding: 1,
                 groups: 1,
+            });
+        }
+    }
+
+    #[test]
+    fn many_channels_are_cut_into_blocks() {
+        for (inputs, outputs, groups) in [(200, 70, 1), (70, 200, 1), (300, 40, 2), (700, 3, 1)] {
+            check_formats(ConvGeometry {
+                batch: 2,
+                inputs,
+                size: [3, 2],
+                outputs,
+                kernel: [3, 3],
+                stride: 1,
+                padding: 1,
+                groups,
             });
         }
     }
@@ -427,7 +592,7 @@ mod tests {
                 kernel: [kh, kw], stride, padding, groups,
             };
             prop_assume!(geo.output_size().iter().all(|&s| s > 0));
-            check(geo);
+            check_formats(geo);
         }
     }
 }

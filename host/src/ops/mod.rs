@@ -1,12 +1,18 @@
 //! The numeric kernels of the CPU training path, on plain slices.
 //!
-//! Everything here is free of candle and of the graph: a kernel takes `NCHW` slices and a geometry and
-//! is tested on its own. [`crate::graph::exec`] wraps the kernels as differentiable candle operators.
+//! Everything here is free of candle and of the graph: a kernel takes slices and a geometry and is
+//! tested on its own. Maps lie channels last, `[batch, h, w, channels]`, in any
+//! [`element::Element`]; weights, statistics and sums are `f32`. [`crate::graph::exec`] joins the
+//! kernels to a network.
 
+pub mod amx;
 pub mod conv;
-mod im2col;
+pub mod element;
+mod gather;
 pub mod lanes;
 pub mod matmul;
 pub mod norm;
 pub mod pool;
+pub mod product;
 pub mod scratch;
+pub(crate) mod wide;

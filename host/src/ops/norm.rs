@@ -1,32 +1,14 @@
 //! Batch normalisation in training mode, with the ReLU behind it fused in (Ioffe & Szegedy, 2015).
+//!
+//! Maps are rows of channels: `[pixels, channels]`, the pixels of all images one behind the other.
 
 use rayon::prelude::*;
 
-use super::lanes;
+use super::element::Element;
+use super::wide::wide;
 
-/// The sizes of a normalised `NCHW` tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NormGeometry {
-    /// Images in the batch.
-    pub batch: usize,
-    /// Channels.
-    pub channels: usize,
-    /// Pixels of one channel plane.
-    pub plane: usize,
-}
-
-impl NormGeometry {
-    fn len(&self) -> usize {
-        self.batch * self.channels * self.plane
-    }
-
-    /// The planes of channel `c`, one an image.
-    fn planes<'a>(&self, data: &'a [f32], c: usize) -> impl Iterator<Item = &'a [f32]> {
-        let plane = self.plane;
-        data.chunks_exact(self.channels * plane)
-            .map(move |image| &image[c * plane..(c + 1) * plane])
-    }
-}
+/// Rows whose sums are kept in `f32` before they are added up in `f64`.
+const ROWS: usize = 256;
 
 /// Mean and (biased) variance of every channel over batch and pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,72 +19,93 @@ pub struct BatchStats {
     pub variance: Vec<f32>,
 }
 
-/// Statistics of `x [batch, channels, plane]` by Chan's update, one plane at a time.
-pub fn statistics(geo: &NormGeometry, x: &[f32]) -> BatchStats {
-    let (mean, variance) = (0..geo.channels)
-        .into_par_iter()
-        .map(|c| {
-            let (mut mean, mut m2, mut count) = (0.0f64, 0.0f64, 0.0f64);
-            for plane in geo.planes(x, c) {
-                let n = plane.len() as f64;
-                let plane_mean = lanes::sum(plane, |v| v) / plane.len() as f32;
-                let plane_m2 = f64::from(lanes::sum(plane, |v| (v - plane_mean).powi(2)));
-                let delta = f64::from(plane_mean) - mean;
-                m2 += plane_m2 + delta * delta * count * n / (count + n);
-                count += n;
-                mean += delta * n / count;
-            }
-            (mean as f32, (m2 / count.max(1.0)) as f32)
-        })
-        .unzip();
-    BatchStats { mean, variance }
-}
-
-/// `y = γ·(x − mean)/√(variance + ε) + β`, followed by `max(0, ·)` when `relu`.
-///
-/// # Panics
-/// When a slice has another length than the geometry says.
-pub fn forward(
-    geo: &NormGeometry,
-    x: &[f32],
-    stats: &BatchStats,
-    [gamma, beta]: [&[f32]; 2],
-    eps: f32,
-    relu: bool,
-    y: &mut [f32],
-) {
-    assert_eq!(x.len(), geo.len(), "input length");
-    assert_eq!(y.len(), geo.len(), "output length");
-    let affine: Vec<(f32, f32)> = (0..geo.channels)
-        .map(|c| {
-            let scale = gamma[c] / (stats.variance[c] + eps).sqrt();
-            (scale, beta[c] - stats.mean[c] * scale)
+/// Adds up two sums a channel over blocks of rows: `f32` inside a block, `f64` over the blocks, in
+/// order, so that the bits do not depend on the number of threads.
+fn two_sums<T: Send>(
+    channels: usize,
+    blocks: impl IndexedParallelIterator<Item = T>,
+    add: impl Fn(T, &mut [f32], &mut [f32]) + Sync,
+) -> [Vec<f64>; 2] {
+    let parts: Vec<Vec<f32>> = blocks
+        .map(|block| {
+            let mut sums = vec![0.0f32; 2 * channels];
+            let (first, second) = sums.split_at_mut(channels);
+            add(block, first, second);
+            sums
         })
         .collect();
-    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
-    let image = geo.channels * geo.plane;
-    y.par_chunks_mut(image)
-        .zip(x.par_chunks(image))
-        .for_each(|(y, x)| {
-            let planes = y.chunks_exact_mut(geo.plane).zip(x.chunks_exact(geo.plane));
-            for ((y, x), &(scale, shift)) in planes.zip(&affine) {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = (x * scale + shift).max(floor);
-                }
-            }
-        });
+    [0, channels].map(|offset| {
+        let total = |c: usize| parts.iter().map(|p| f64::from(p[offset + c])).sum();
+        (0..channels).map(total).collect()
+    })
+}
+
+/// Statistics of `x [pixels, channels]`, taken about the first pixel so that a large mean does not
+/// swallow a small variance (Chan et al., 1983).
+pub fn statistics<E: Element>(channels: usize, x: &[E]) -> BatchStats {
+    let count = (x.len() / channels.max(1)).max(1) as f64;
+    let pivot: Vec<f32> = x.iter().take(channels).map(|v| v.to_f32()).collect();
+    let blocks = x.par_chunks((ROWS * channels).max(1));
+    let [sums, squares] = two_sums(channels, blocks, |block, sums, squares| {
+        add_moments(block, &pivot, sums, squares);
+    });
+    let mean = |c: usize| (f64::from(pivot[c]) + sums[c] / count) as f32;
+    let variance = |c: usize| ((squares[c] - sums[c] * sums[c] / count) / count).max(0.0) as f32;
+    BatchStats {
+        mean: (0..pivot.len()).map(mean).collect(),
+        variance: (0..pivot.len()).map(variance).collect(),
+    }
+}
+
+/// The smallest value that is passed: 0 with a ReLU, anything without.
+fn floor(relu: bool) -> f32 {
+    if relu { 0.0 } else { f32::NEG_INFINITY }
+}
+
+/// `(scale, shift)` of each channel, so that `y = x·scale + shift`.
+fn affine(stats: &BatchStats, [gamma, beta]: [&[f32]; 2], eps: f32) -> [Vec<f32>; 2] {
+    let scale: Vec<f32> = gamma
+        .iter()
+        .zip(&stats.variance)
+        .map(|(g, v)| g / (v + eps).sqrt())
+        .collect();
+    let shift = beta
+        .iter()
+        .zip(stats.mean.iter().zip(&scale))
+        .map(|(b, (m, s))| b - m * s)
+        .collect();
+    [scale, shift]
+}
+
+/// `y = γ·(x − mean)/√(variance + ε) + β`, followed by `max(0, ·)` when `relu`; all `[pixels, channels]`.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn forward<E: Element>(
+    x: &[E],
+    stats: &BatchStats,
+    tensors: [&[f32]; 2],
+    eps: f32,
+    relu: bool,
+    y: &mut [E],
+) {
+    assert_eq!(x.len(), y.len(), "output length");
+    let [scale, shift] = affine(stats, tensors, eps);
+    let channels = scale.len().max(1);
+    let floor = floor(relu);
+    y.par_chunks_mut(ROWS * channels)
+        .zip(x.par_chunks(ROWS * channels))
+        .for_each(|(y, x)| normalise(x, &scale, &shift, floor, y));
 }
 
 /// What the backward pass of one normalisation reads.
-pub struct NormSaved<'a> {
-    /// The input, `[batch, channels, plane]`.
-    pub x: &'a [f32],
-    /// The output, after the ReLU where one is fused in.
-    pub y: &'a [f32],
+pub struct NormSaved<'a, E> {
+    /// The input, `[pixels, channels]`.
+    pub x: &'a [E],
     /// The statistics that the forward pass used.
     pub stats: &'a BatchStats,
-    /// γ.
-    pub gamma: &'a [f32],
+    /// γ and β.
+    pub tensors: [&'a [f32]; 2],
     /// Added to the variance.
     pub eps: f32,
     /// Whether a ReLU is fused in.
@@ -113,95 +116,143 @@ pub struct NormSaved<'a> {
 /// `dgamma` and `dbeta`, both `[channels]`, are overwritten.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
-pub fn backward(
-    geo: &NormGeometry,
-    saved: &NormSaved<'_>,
-    dy: &mut [f32],
+/// When the lengths differ.
+pub fn backward<E: Element>(
+    saved: &NormSaved<'_, E>,
+    dy: &mut [E],
     dgamma: &mut [f32],
     dbeta: &mut [f32],
 ) {
-    let NormSaved { x, y, stats, .. } = *saved;
-    assert!(
-        [x.len(), y.len(), dy.len()] == [geo.len(); 3],
-        "tensor lengths"
-    );
-    // without a ReLU every output passes its gradient: compare with -inf
-    let floor = if saved.relu { 0.0 } else { f32::NEG_INFINITY };
-    let count = (geo.batch * geo.plane) as f32;
-    let read: &[f32] = dy;
-    dgamma
-        .par_iter_mut()
-        .zip(dbeta.par_iter_mut())
-        .enumerate()
-        .for_each(|(c, (dgamma, dbeta))| {
-            let mean = stats.mean[c];
-            let (mut sum, mut dot) = (0.0f64, 0.0f64);
-            let inputs = geo.planes(x, c);
-            let outputs = geo.planes(y, c).zip(geo.planes(read, c));
-            super::scratch::with(geo.plane, |passed| {
-                for (x, (y, dy)) in inputs.zip(outputs) {
-                    for ((p, &y), &dy) in passed.iter_mut().zip(y).zip(dy) {
-                        *p = if y > floor { dy } else { 0.0 };
-                    }
-                    sum += f64::from(lanes::sum(passed, |p| p));
-                    dot += f64::from(lanes::sum2(passed, x, |p, x| p * (x - mean)));
-                }
-            });
-            *dbeta = sum as f32;
-            *dgamma = dot as f32 / (stats.variance[c] + saved.eps).sqrt();
-        });
-    // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy·x̂)), written as a·dy + b·x + c
-    let coefficients: Vec<(f32, f32, f32)> = (0..geo.channels)
-        .map(|c| {
-            let inv = 1.0 / (stats.variance[c] + saved.eps).sqrt();
-            let a = saved.gamma[c] * inv;
-            let b = -a * inv * dgamma[c] / count;
-            (a, b, -a * dbeta[c] / count - b * stats.mean[c])
-        })
-        .collect();
-    let image = geo.channels * geo.plane;
-    dy.par_chunks_mut(image)
-        .zip(x.par_chunks(image))
-        .zip(y.par_chunks(image))
-        .for_each(|((dy, x), y)| {
-            let planes = dy.chunks_exact_mut(geo.plane);
-            let saved = x.chunks_exact(geo.plane).zip(y.chunks_exact(geo.plane));
-            for ((dy, (x, y)), &(a, b, shift)) in planes.zip(saved).zip(&coefficients) {
-                for ((dy, &x), &y) in dy.iter_mut().zip(x).zip(y) {
-                    let passed = if y > floor { *dy } else { 0.0 };
-                    *dy = a * passed + b * x + shift;
-                }
+    let NormSaved { x, stats, .. } = *saved;
+    assert_eq!(x.len(), dy.len(), "gradient length");
+    let [scale, shift] = affine(stats, saved.tensors, saved.eps);
+    let channels = scale.len().max(1);
+    let floor = floor(saved.relu);
+    let count = (x.len() / channels).max(1) as f64;
+    // what the ReLU passed is computed again: cheaper than reading the output back
+    let blocks = dy
+        .par_chunks(ROWS * channels)
+        .zip(x.par_chunks(ROWS * channels));
+    let [sums, dots] = two_sums(channels, blocks, |(dy, x), sums, dots| {
+        add_gradients(dy, x, &scale, &shift, floor, &stats.mean, sums, dots);
+    });
+    // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy·x̂)), written as scale·dy + b·x + rest
+    let (mut b, mut rest) = (vec![0.0f32; channels], vec![0.0f32; channels]);
+    for c in 0..scale.len() {
+        let inv = 1.0 / f64::from(stats.variance[c] + saved.eps).sqrt();
+        let a = f64::from(scale[c]);
+        dbeta[c] = sums[c] as f32;
+        dgamma[c] = (dots[c] * inv) as f32;
+        let slope = -a * inv * inv * dots[c] / count;
+        b[c] = slope as f32;
+        rest[c] = (-a * sums[c] / count - slope * f64::from(stats.mean[c])) as f32;
+    }
+    dy.par_chunks_mut(ROWS * channels)
+        .zip(x.par_chunks(ROWS * channels))
+        .for_each(|(dy, x)| turn_gradients(dy, x, &scale, &shift, floor, &b, &rest));
+}
+
+wide! {
+    /// Adds each row's distances from the pivot, and their squares.
+    fn add_moments<'a, E: Element>(
+        rows: &'a [E],
+        pivot: &'a [f32],
+        sums: &'a mut [f32],
+        squares: &'a mut [f32],
+    ) {
+        for row in rows.chunks_exact(pivot.len()) {
+            let sums = sums.iter_mut().zip(squares.iter_mut());
+            for ((v, pivot), (sum, square)) in row.iter().zip(pivot).zip(sums) {
+                let d = v.to_f32() - pivot;
+                *sum += d;
+                *square += d * d;
             }
-        });
+        }
+    }
+
+    fn normalise<'a, E: Element>(
+        x: &'a [E],
+        scale: &'a [f32],
+        shift: &'a [f32],
+        floor: f32,
+        y: &'a mut [E],
+    ) {
+        let channels = scale.len();
+        for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
+                *y = E::from_f32((x.to_f32() * scale + shift).max(floor));
+            }
+        }
+    }
+
+    /// Adds each row's gradients that the ReLU passed, and their products with the centred input.
+    fn add_gradients<'a, E: Element>(
+        dy: &'a [E],
+        x: &'a [E],
+        scale: &'a [f32],
+        shift: &'a [f32],
+        floor: f32,
+        mean: &'a [f32],
+        sums: &'a mut [f32],
+        dots: &'a mut [f32],
+    ) {
+        let channels = scale.len();
+        for (dy, x) in dy.chunks_exact(channels).zip(x.chunks_exact(channels)) {
+            let affine = scale.iter().zip(shift).zip(mean);
+            let sums = sums.iter_mut().zip(dots.iter_mut());
+            for (((dy, x), ((scale, shift), mean)), (sum, dot)) in
+                dy.iter().zip(x).zip(affine).zip(sums)
+            {
+                let x = x.to_f32();
+                let d = dy.to_f32();
+                let passed = if x * scale + shift > floor { d } else { 0.0 };
+                *sum += passed;
+                *dot += passed * (x - mean);
+            }
+        }
+    }
+
+    /// Turns output gradients into input gradients.
+    fn turn_gradients<'a, E: Element>(
+        dy: &'a mut [E],
+        x: &'a [E],
+        scale: &'a [f32],
+        shift: &'a [f32],
+        floor: f32,
+        slope: &'a [f32],
+        rest: &'a [f32],
+    ) {
+        let channels = scale.len();
+        for (dy, x) in dy.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            let affine = scale.iter().zip(shift).zip(slope.iter().zip(rest));
+            for ((dy, x), ((scale, shift), (slope, rest))) in dy.iter_mut().zip(x).zip(affine) {
+                let x = x.to_f32();
+                let d = dy.to_f32();
+                let passed = if x * scale + shift > floor { d } else { 0.0 };
+                *dy = E::from_f32(scale * passed + slope * x + rest);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::element::Bf16;
     use super::*;
 
     #[test]
     fn statistics_of_a_known_batch() {
-        let geo = NormGeometry {
-            batch: 2,
-            channels: 2,
-            plane: 2,
-        };
-        let x = [1.0, 3.0, 10.0, 10.0, 5.0, 7.0, 10.0, 14.0];
-        let stats = statistics(&geo, &x);
+        let x = [1.0f32, 10.0, 3.0, 10.0, 5.0, 10.0, 7.0, 14.0];
+        let stats = statistics(2, &x);
         assert_eq!(stats.mean, [4.0, 11.0]);
         assert_eq!(stats.variance, [5.0, 3.0]);
+        assert_eq!(statistics(2, &x.map(Bf16::from_f32)), stats);
     }
 
     #[test]
     fn a_large_offset_does_not_destroy_the_variance() {
-        let geo = NormGeometry {
-            batch: 64,
-            channels: 1,
-            plane: 100,
-        };
         let x: Vec<f32> = (0..6400).map(|i| 1000.0 + (i % 2) as f32).collect();
-        let stats = statistics(&geo, &x);
+        let stats = statistics(1, &x);
         assert!((stats.variance[0] - 0.25).abs() < 1e-4, "{stats:?}");
     }
 }

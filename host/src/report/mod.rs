@@ -6,6 +6,7 @@ mod axes;
 mod canvas;
 mod confusion;
 mod curves;
+mod errors;
 mod metrics;
 mod svg;
 mod table;
@@ -13,6 +14,7 @@ mod tensorboard;
 
 pub use confusion::confusion_picture;
 pub use curves::{CurvesError, EpochMetrics, curves_picture, read_metrics};
+pub use errors::{Mistake, mistakes, mistakes_table};
 pub use metrics::{ClassScore, ECE_BINS, Evaluation, EvaluationError};
 pub use svg::{Svg, SvgError};
 pub use tensorboard::{EventError, EventWriter};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Clip, LossOptions, Schedule, Sgd, TrainError};
 use crate::augment::Augment;
+use crate::graph::exec::Precision;
 
 /// Everything that decides how a network is trained, apart from the network and the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ pub struct TrainOptions {
     pub batch: usize,
     /// Seed of fresh weights, data order, augmentation and dropout.
     pub seed: u64,
+    /// What the CPU computes in.
+    pub precision: Precision,
     /// The learning rate over the run.
     pub schedule: Schedule,
     /// The optimiser's constants.
@@ -32,6 +35,7 @@ impl Default for TrainOptions {
             epochs: 250,
             batch: 128,
             seed: 1,
+            precision: Precision::F32,
             schedule: Schedule::Reference { rate: 0.01 },
             optimizer: Sgd {
                 clip: Clip::Value(0.1),

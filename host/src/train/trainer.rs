@@ -11,7 +11,7 @@ use super::loss::{balanced_weights, cross_entropy};
 use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::Dataset;
-use crate::graph::exec::{CandleEngine, Engine, NativeEngine, Params};
+use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
 use crate::graph::{Array, Graph, Weights};
 use crate::loader::{Batch, Loader};
 use crate::predict;
@@ -28,9 +28,9 @@ pub enum Device {
 }
 
 impl Device {
-    fn engine(&self, graph: Graph) -> Box<dyn Engine> {
+    fn engine(&self, graph: Graph, precision: Precision) -> Box<dyn Engine> {
         match self {
-            Self::Cpu => Box::new(NativeEngine::new(graph)),
+            Self::Cpu => precision.engine(graph),
             Self::Candle(device) => Box::new(CandleEngine::new(graph, device.clone())),
         }
     }
@@ -207,11 +207,15 @@ impl<'a> Trainer<'a> {
             seconds_before: state.seconds,
             images: 0,
         };
+        let precision = state.options.precision;
+        if precision.or_f32() != precision {
+            tracing::warn!("this processor has no fast bfloat16: training in f32");
+        }
         Ok(Self {
-            engine: device.engine(start.network.graph.clone()),
+            engine: device.engine(start.network.graph.clone(), precision),
             teacher: teacher.map(|t| {
                 let params = Params::new(&t.network);
-                (device.engine(t.network.graph), params)
+                (device.engine(t.network.graph, precision), params)
             }),
             dataset,
             training,

@@ -52,7 +52,7 @@ pub(super) fn logits(network: &Network) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let len = 2 * network.graph.input_shape().iter().product::<usize>();
     let pixels: Vec<f32> = (0..len).map(|_| rng.random_range(0.0..1.0)).collect();
-    let mut engine = NativeEngine::new(network.graph.clone());
+    let mut engine = NativeEngine::<f32>::new(network.graph.clone());
     let params = Params::new(network);
     engine.infer(&params, &pixels, 2).unwrap()
 }

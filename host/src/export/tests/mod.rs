@@ -114,7 +114,7 @@ fn pixels(network: &Network, images: usize) -> Vec<f32> {
 
 fn engine_logits(network: &Network, pixels: &[f32], images: usize) -> Vec<f32> {
     let params = Params::new(network);
-    let mut engine = NativeEngine::new(network.graph.clone());
+    let mut engine = NativeEngine::<f32>::new(network.graph.clone());
     engine.infer(&params, pixels, images).unwrap()
 }
 

@@ -206,7 +206,7 @@ fn select(x: &Tensor, rows: &[usize], columns: &[usize]) -> candle_core::Result<
 
 fn max_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
     let (_, c, h, w) = x.dims4()?;
-    let [oh, ow] = pool.geometry(c, [h, w]).output_size();
+    let [oh, ow] = pool.geometry(1, [c, h, w]).output_size();
     let mut best: Option<Tensor> = None;
     for rows in &taps(pool, h, oh) {
         for columns in &taps(pool, w, ow) {
@@ -222,7 +222,7 @@ fn max_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
 
 fn average_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
     let (_, c, h, w) = x.dims4()?;
-    let [oh, ow] = pool.geometry(c, [h, w]).output_size();
+    let [oh, ow] = pool.geometry(1, [c, h, w]).output_size();
     // the border counts as zeros here, so it is really there
     let padded = x
         .pad_with_zeros(2, pool.padding, pool.padding)?

@@ -14,6 +14,8 @@ pub use native::NativeEngine;
 pub use params::{Param, Params};
 
 use super::Graph;
+use crate::ops::element::{Bf16, Element};
+use serde::{Deserialize, Serialize};
 
 /// PyTorch's momentum of the running statistics: the share of the newest batch.
 const NORM_MOMENTUM: f32 = 0.1;
@@ -37,6 +39,37 @@ pub enum ExecError {
     /// The device said no.
     #[error(transparent)]
     Device(#[from] candle_core::Error),
+}
+
+/// What activations and their gradients are stored and multiplied as on the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits everywhere.
+    #[default]
+    F32,
+    /// bfloat16 activations and products, sums and weights in 32 bits; needs a processor with AMX.
+    Bf16,
+}
+
+impl Precision {
+    /// This precision where the processor multiplies it at full speed, else `f32`.
+    #[must_use]
+    pub fn or_f32(self) -> Self {
+        match self {
+            Self::Bf16 if !Bf16::is_fast() => Self::F32,
+            precision => precision,
+        }
+    }
+
+    /// The CPU engine for `graph` in this precision, or in `f32` where the processor has no other.
+    #[must_use]
+    pub fn engine(self, graph: Graph) -> Box<dyn Engine> {
+        match self.or_f32() {
+            Self::F32 => Box::new(NativeEngine::<f32>::new(graph)),
+            Self::Bf16 => Box::new(NativeEngine::<Bf16>::new(graph)),
+        }
+    }
 }
 
 /// Something that runs one graph.

@@ -3,20 +3,27 @@
 use rayon::prelude::*;
 
 use super::super::{Param, Params};
+use super::forward::{BLOCK, gate_of, unround};
 use super::{NativeEngine, Saved, plan};
 use crate::graph::{NodeId, Op};
-use crate::ops::conv::{self, ConvGradients};
+use crate::ops::conv;
+use crate::ops::element::Element;
 use crate::ops::matmul::{Mat, matmul};
-use crate::ops::norm::{self, NormGeometry, NormSaved};
+use crate::ops::norm::{self, NormSaved};
 use crate::ops::pool;
+use crate::ops::product::Product;
+use crate::ops::scratch;
+use crate::ops::wide::wide;
 
-impl NativeEngine {
+impl<E: Product> NativeEngine<E> {
     /// Fills the gradients of every parameter.
     pub(super) fn reverse(&mut self, params: &mut Params, dlogits: &[f32], batch: usize) {
         let nodes = self.graph.nodes().len();
-        let mut grads: Vec<Option<Vec<f32>>> = (0..nodes).map(|_| None).collect();
+        let mut grads: Vec<Option<Vec<E>>> = (0..nodes).map(|_| None).collect();
         let mut last = self.buffers.take(dlogits.len());
-        last.copy_from_slice(dlogits);
+        for (last, &d) in last.iter_mut().zip(dlogits) {
+            *last = E::from_f32(d);
+        }
         grads[nodes - 1] = Some(last);
         for index in (1..nodes).rev() {
             // a node that nothing reads on the way to the logits has no gradient
@@ -30,14 +37,13 @@ impl NativeEngine {
     }
 
     /// Hands a gradient to a node: the first becomes its buffer, later ones are added.
-    fn hand(&mut self, to: NodeId, grad: Vec<f32>, grads: &mut [Option<Vec<f32>>]) {
+    fn hand(&mut self, to: NodeId, grad: Vec<E>, grads: &mut [Option<Vec<E>>]) {
         match &mut grads[to.0] {
             None => grads[to.0] = Some(grad),
             Some(sum) => {
-                sum.par_iter_mut()
-                    .zip(&grad)
-                    .with_min_len(4096)
-                    .for_each(|(s, g)| *s += g);
+                sum.par_chunks_mut(BLOCK)
+                    .zip(grad.par_chunks(BLOCK))
+                    .for_each(|(sum, grad)| add_to(sum, grad));
                 self.buffers.give(grad);
             }
         }
@@ -47,9 +53,9 @@ impl NativeEngine {
         &mut self,
         id: NodeId,
         params: &mut Params,
-        mut dy: Vec<f32>,
+        mut dy: Vec<E>,
         batch: usize,
-        grads: &mut [Option<Vec<f32>>],
+        grads: &mut [Option<Vec<E>>],
     ) {
         let node = self.graph.node(id).clone();
         let from = node.inputs[0];
@@ -63,35 +69,23 @@ impl NativeEngine {
             Op::Conv2d(c) => {
                 let [_, h, w] = plan::map(self.graph.shape(from));
                 let geo = c.geometry(batch, [h, w]);
-                let mut dx = wanted.then(|| self.buffers.take(batch * geo.image_len()));
                 let mut partials = std::mem::take(&mut self.partials);
                 let (weight, bias) = split_first(params.of_mut(id));
-                let targets = ConvGradients {
-                    input: dx.as_deref_mut(),
-                    weight: &mut weight.grad,
-                    bias: bias.map(|b| &mut b.grad[..]),
-                };
-                conv::backward(
-                    &geo,
-                    self.output(from),
-                    &weight.value,
-                    &dy,
-                    targets,
-                    &mut partials,
-                );
+                let x = self.output(from);
+                conv::weight_gradient(&geo, x, &dy, &mut weight.grad, &mut partials);
                 self.partials = partials;
-                self.buffers.give(dy);
-                if let Some(dx) = dx {
+                if let Some(bias) = bias {
+                    conv::bias_gradient(&dy, &mut bias.grad);
+                }
+                if wanted {
+                    let mut dx = self.buffers.take(batch * geo.image_len());
+                    let packed = &mut self.packed[id.0];
+                    conv::input_gradient(&geo, &dy, &weight.value, packed, &mut dx);
                     self.hand(from, dx, grads);
                 }
+                self.buffers.give(dy);
             }
-            Op::BatchNorm { channels, eps } => {
-                let [_, h, w] = plan::map(self.graph.shape(from));
-                let geo = NormGeometry {
-                    batch,
-                    channels: *channels,
-                    plane: h * w,
-                };
+            Op::BatchNorm { eps, .. } => {
                 let Saved::Stats(stats) = &self.saved[id.0] else {
                     unreachable!("the forward pass saved the statistics")
                 };
@@ -99,13 +93,12 @@ impl NativeEngine {
                 let beta = beta.expect("a batch normalisation has a shift");
                 let saved = NormSaved {
                     x: self.output(from),
-                    y: self.output(id),
                     stats,
-                    gamma: &gamma.value,
+                    tensors: [&gamma.value, &beta.value],
                     eps: *eps,
                     relu: self.plan.relu(id),
                 };
-                norm::backward(&geo, &saved, &mut dy, &mut gamma.grad, &mut beta.grad);
+                norm::backward(&saved, &mut dy, &mut gamma.grad, &mut beta.grad);
                 self.hand(from, dy, grads);
             }
             Op::Relu => {
@@ -115,37 +108,41 @@ impl NativeEngine {
                 self.hand(from, dy, grads);
             }
             Op::Sigmoid => {
-                for (g, &y) in dy.iter_mut().zip(self.output(id)) {
-                    *g *= y * (1.0 - y);
+                for (g, y) in dy.iter_mut().zip(self.output(id)) {
+                    let y = y.to_f32();
+                    *g = E::from_f32(g.to_f32() * y * (1.0 - y));
                 }
                 self.hand(from, dy, grads);
             }
             Op::MaxPool(p) => {
-                let [c, h, w] = plan::map(self.graph.shape(from));
-                let mut dx = self.buffers.take(batch * c * h * w);
+                let geo = p.geometry(batch, plan::map(self.graph.shape(from)));
+                let mut dx = self.buffers.take(self.numbers(from, batch));
                 let Saved::Winners(winners) = &self.saved[id.0] else {
                     unreachable!("the forward pass saved the winners")
                 };
-                pool::max_backward(&p.geometry(batch * c, [h, w]), winners, &dy, &mut dx);
+                pool::max_backward(&geo, winners, &dy, &mut dx);
                 self.buffers.give(dy);
                 self.hand(from, dx, grads);
             }
             Op::AvgPool(p) => {
-                let [c, h, w] = plan::map(self.graph.shape(from));
                 if self.plan.is_alias(id) {
                     self.hand(from, dy, grads);
                     return;
                 }
-                let mut dx = self.buffers.take(batch * c * h * w);
-                pool::average_backward(&p.geometry(batch * c, [h, w]), &dy, &mut dx);
+                let geo = p.geometry(batch, plan::map(self.graph.shape(from)));
+                let mut dx = self.buffers.take(self.numbers(from, batch));
+                pool::average_backward(&geo, &dy, &mut dx);
                 self.buffers.give(dy);
                 self.hand(from, dx, grads);
             }
             Op::GlobalAvgPool => {
-                let [c, h, w] = plan::map(self.graph.shape(from));
-                let mut dx = self.buffers.take(batch * c * h * w);
-                for (plane, g) in dx.chunks_exact_mut(h * w).zip(&dy) {
-                    plane.fill(g / (h * w) as f32);
+                let (channels, plane) = plan::layout(self.graph.shape(from));
+                let mut dx = self.buffers.take(self.numbers(from, batch));
+                let maps = dx.chunks_exact_mut(channels * plane);
+                for (map, dy) in maps.zip(dy.chunks_exact(channels)) {
+                    for (dx, dy) in map.iter_mut().zip(dy.iter().cycle()) {
+                        *dx = E::from_f32(dy.to_f32() / plane as f32);
+                    }
                 }
                 self.buffers.give(dy);
                 self.hand(from, dx, grads);
@@ -157,28 +154,30 @@ impl NativeEngine {
                 self.hand(node.inputs[1], dy, grads);
             }
             Op::Mul => {
-                let gate = self.output(node.inputs[1]);
-                let mut dgate = vec![0.0; gate.len()];
-                let x = self.output(from);
-                let plane = x.len() / gate.len();
-                let planes = dy.chunks_exact_mut(plane).zip(x.chunks_exact(plane));
-                for ((dy, x), (g, dg)) in planes.zip(gate.iter().zip(&mut dgate)) {
-                    *dg = dy.iter().zip(x).map(|(d, x)| d * x).sum();
-                    dy.iter_mut().for_each(|d| *d *= g);
+                let (x, gate) = (self.output(from), self.output(node.inputs[1]));
+                let (channels, _) = plan::layout(self.graph.shape(from));
+                let of = gate_of(x.len(), gate.len(), batch, channels);
+                let mut sums = vec![0.0f32; gate.len()];
+                for (i, (dy, x)) in dy.iter_mut().zip(x).enumerate() {
+                    let d = dy.to_f32();
+                    sums[of(i)] += d * x.to_f32();
+                    *dy = E::from_f32(d * gate[of(i)].to_f32());
                 }
+                let dgate = sums.into_iter().map(E::from_f32).collect();
                 self.hand(from, dy, grads);
                 self.hand(node.inputs[1], dgate, grads);
             }
             Op::Concat => {
-                let image = dy.len() / batch;
+                let (channels, _) = plan::layout(self.graph.shape(id));
                 let mut at = 0;
                 for &input in &node.inputs {
-                    let len: usize = self.graph.shape(input).iter().product();
-                    let mut part = self.buffers.take(batch * len);
-                    for (part, dy) in part.chunks_exact_mut(len).zip(dy.chunks_exact(image)) {
-                        part.copy_from_slice(&dy[at..at + len]);
+                    let (width, _) = plan::layout(self.graph.shape(input));
+                    let mut part = self.buffers.take(self.numbers(input, batch));
+                    let rows = dy.chunks_exact(channels);
+                    for (part, dy) in part.chunks_exact_mut(width).zip(rows) {
+                        part.copy_from_slice(&dy[at..at + width]);
                     }
-                    at += len;
+                    at += width;
                     self.hand(input, part, grads);
                 }
                 self.buffers.give(dy);
@@ -187,25 +186,48 @@ impl NativeEngine {
                 let mut dx = self.buffers.take(batch * inputs);
                 let (weight, bias) = split_first(params.of_mut(id));
                 let bias = bias.expect("a linear layer has a bias");
-                let dym = Mat::new(&dy, batch, *outputs, *outputs);
-                let x = Mat::new(self.output(from), batch, *inputs, *inputs);
-                matmul(&mut weight.grad, *inputs, dym.t(), x, false);
-                let w = Mat::new(&weight.value, *outputs, *inputs, *inputs);
-                matmul(&mut dx, *inputs, dym, w, false);
-                bias.grad.fill(0.0);
-                for row in dy.chunks_exact(*outputs) {
-                    bias.grad.iter_mut().zip(row).for_each(|(b, d)| *b += d);
-                }
+                scratch::with(batch * outputs, |dy32| {
+                    unround(&dy, dy32);
+                    let dym = Mat::new(dy32, batch, *outputs, *outputs);
+                    scratch::with(batch * inputs, |x| {
+                        unround(self.output(from), x);
+                        let xm = Mat::new(x, batch, *inputs, *inputs);
+                        matmul(&mut weight.grad, *inputs, dym.t(), xm, false);
+                        let w = Mat::new(&weight.value, *outputs, *inputs, *inputs);
+                        matmul(x, *inputs, dym, w, false);
+                        for (dx, &v) in dx.iter_mut().zip(&*x) {
+                            *dx = E::from_f32(v);
+                        }
+                    });
+                    bias.grad.fill(0.0);
+                    for row in dy32.chunks_exact(*outputs) {
+                        bias.grad.iter_mut().zip(row).for_each(|(b, d)| *b += d);
+                    }
+                });
                 self.buffers.give(dy);
                 self.hand(from, dx, grads);
             }
             Op::Dropout { .. } => {
                 if let Saved::Mask(mask) = &self.saved[id.0] {
-                    dy.iter_mut().zip(mask).for_each(|(d, m)| *d *= m);
+                    for (d, m) in dy.iter_mut().zip(mask) {
+                        *d = E::from_f32(d.to_f32() * m);
+                    }
                 }
                 self.hand(from, dy, grads);
             }
-            Op::Flatten => self.hand(from, dy, grads),
+            Op::Flatten if self.plan.is_alias(id) => self.hand(from, dy, grads),
+            Op::Flatten => {
+                let (channels, plane) = plan::layout(self.graph.shape(from));
+                let mut dx = self.buffers.take(dy.len());
+                let maps = dx.chunks_exact_mut(channels * plane);
+                for (map, dy) in maps.zip(dy.chunks_exact(channels * plane)) {
+                    for (i, &dy) in dy.iter().enumerate() {
+                        map[i % plane * channels + i / plane] = dy;
+                    }
+                }
+                self.buffers.give(dy);
+                self.hand(from, dx, grads);
+            }
         }
     }
 }
@@ -219,13 +241,22 @@ fn split_first(tensors: &mut [Param]) -> (&mut Param, Option<&mut Param>) {
 }
 
 /// The gradient of a ReLU whose output was `y`.
-fn mask_where_zero(dy: &mut [f32], y: &[f32]) {
-    dy.par_iter_mut()
-        .zip(y)
-        .with_min_len(4096)
-        .for_each(|(d, &y)| {
-            if y <= 0.0 {
-                *d = 0.0;
-            }
-        });
+fn mask_where_zero<E: Product>(dy: &mut [E], y: &[E]) {
+    dy.par_chunks_mut(BLOCK)
+        .zip(y.par_chunks(BLOCK))
+        .for_each(|(dy, y)| mask(dy, y));
+}
+
+wide! {
+    fn add_to<'a, E: Element>(sum: &'a mut [E], more: &'a [E]) {
+        for (s, m) in sum.iter_mut().zip(more) {
+            *s = E::from_f32(s.to_f32() + m.to_f32());
+        }
+    }
+
+    fn mask<'a, E: Element>(dy: &'a mut [E], y: &'a [E]) {
+        for (d, y) in dy.iter_mut().zip(y) {
+            *d = if y.to_f32() > 0.0 { *d } else { E::ZERO };
+        }
+    }
 }

@@ -1,14 +1,22 @@
 //! A shelf of buffers, so that a warm step allocates nothing.
 
+use crate::ops::scratch::Shelf;
+
 /// Buffers that nobody uses just now.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    free: Vec<Vec<f32>>,
+#[derive(Debug)]
+pub(super) struct Buffers<E> {
+    free: Vec<Vec<E>>,
 }
 
-impl Buffers {
+impl<E> Default for Buffers<E> {
+    fn default() -> Self {
+        Self { free: Vec::new() }
+    }
+}
+
+impl<E: Shelf> Buffers<E> {
     /// A buffer of `len` numbers with unspecified contents: the smallest one that is large enough.
-    pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
+    pub(super) fn take(&mut self, len: usize) -> Vec<E> {
         let best = self
             .free
             .iter()
@@ -20,12 +28,12 @@ impl Buffers {
             Some(i) => self.free.swap_remove(i),
             None => Vec::with_capacity(len),
         };
-        buffer.resize(len, 0.0);
+        buffer.resize(len, E::ZERO);
         buffer
     }
 
     /// Puts a buffer back.
-    pub(super) fn give(&mut self, buffer: Vec<f32>) {
+    pub(super) fn give(&mut self, buffer: Vec<E>) {
         if buffer.capacity() > 0 {
             self.free.push(buffer);
         }
@@ -40,7 +48,7 @@ mod tests {
     fn the_best_fit_is_reused() {
         let mut shelf = Buffers::default();
         for len in [100, 10, 50] {
-            shelf.give(vec![0.0; len]);
+            shelf.give(vec![0.0f32; len]);
         }
         let taken = shelf.take(20);
         assert_eq!((taken.len(), taken.capacity()), (20, 50));

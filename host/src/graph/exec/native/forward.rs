@@ -5,11 +5,16 @@ use rayon::prelude::*;
 use super::super::{ExecError, Params, check_len, dropout_mask};
 use super::{Mode, NativeEngine, Saved, plan};
 use crate::graph::{NodeId, Op};
+use crate::ops::conv::{self, Packed};
+use crate::ops::element::Element;
 use crate::ops::matmul::{Mat, matmul};
-use crate::ops::norm::{self, BatchStats, NormGeometry};
-use crate::ops::{conv, pool};
+use crate::ops::norm::{self, BatchStats};
+use crate::ops::pool;
+use crate::ops::product::Product;
+use crate::ops::scratch;
+use crate::ops::wide::wide;
 
-impl NativeEngine {
+impl<E: Product> NativeEngine<E> {
     /// Computes every node; in evaluation outputs are given back as soon as nobody reads them.
     pub(super) fn run(
         &mut self,
@@ -23,9 +28,12 @@ impl NativeEngine {
         for index in 0..self.graph.nodes().len() {
             let id = NodeId(index);
             if !self.plan.is_alias(id) {
-                let mut y = self.buffers.take(self.floats(id, batch));
+                let mut y = self.buffers.take(self.numbers(id, batch));
                 let saved = std::mem::take(&mut self.saved[index]);
-                self.saved[index] = self.node(id, params, pixels, batch, mode, &mut y, saved);
+                let mut packed = std::mem::take(&mut self.packed[index]);
+                let work = (saved, &mut packed);
+                self.saved[index] = self.node(id, params, pixels, batch, mode, &mut y, work);
+                self.packed[index] = packed;
                 self.outputs[index] = y;
             }
             if mode == Mode::Eval {
@@ -41,8 +49,8 @@ impl NativeEngine {
         Ok(())
     }
 
-    /// Computes one node into `y` and returns what its backward pass needs; `saved` is what the last
-    /// step left, for reuse.
+    /// Computes one node into `y` and returns what its backward pass needs; with it come what the last
+    /// step saved and the packed weights' room, for reuse.
     #[expect(
         clippy::too_many_arguments,
         reason = "one call site, all of it differs by node"
@@ -54,8 +62,8 @@ impl NativeEngine {
         pixels: &[f32],
         batch: usize,
         mode: Mode,
-        y: &mut [f32],
-        saved: Saved,
+        y: &mut [E],
+        (saved, packed): (Saved, &mut Packed<E::Packed>),
     ) -> Saved {
         let node = self.graph.node(id);
         let input = |i: usize| self.output(node.inputs[i]);
@@ -63,117 +71,193 @@ impl NativeEngine {
         let tensors = params.of(id);
         let mut kept = Saved::Nothing;
         match &node.op {
-            Op::Input { .. } => y.copy_from_slice(pixels),
+            Op::Input { shape: [c, h, w] } => channels_last(pixels, [*c, h * w], y),
             Op::Conv2d(c) => {
                 let [_, h, w] = plan::map(shape(0));
                 let bias = tensors.get(1).map(|b| &b.value[..]);
                 let geo = c.geometry(batch, [h, w]);
-                conv::forward(&geo, input(0), &tensors[0].value, bias, y);
+                conv::forward(&geo, input(0), &tensors[0].value, bias, packed, y);
             }
             Op::BatchNorm { channels, eps } => {
-                let [_, h, w] = plan::map(shape(0));
-                let geo = NormGeometry {
-                    batch,
-                    channels: *channels,
-                    plane: h * w,
-                };
                 let stats = match mode {
-                    Mode::Train { .. } => norm::statistics(&geo, input(0)),
+                    Mode::Train { .. } => norm::statistics(*channels, input(0)),
                     Mode::Eval => BatchStats {
                         mean: tensors[2].value.clone(),
                         variance: tensors[3].value.clone(),
                     },
                 };
                 let affine = [&tensors[0].value[..], &tensors[1].value];
-                norm::forward(&geo, input(0), &stats, affine, *eps, self.plan.relu(id), y);
+                norm::forward(input(0), &stats, affine, *eps, self.plan.relu(id), y);
                 return Saved::Stats(stats);
             }
             Op::Relu => map1(input(0), y, |v| v.max(0.0)),
             Op::Sigmoid => map1(input(0), y, |v| 1.0 / (1.0 + (-v).exp())),
             Op::MaxPool(p) => {
-                let [c, h, w] = plan::map(shape(0));
                 let mut winners = match saved {
                     Saved::Winners(winners) => winners,
                     _ => Vec::new(),
                 };
                 winners.resize(y.len(), 0);
-                let geo = p.geometry(batch * c, [h, w]);
+                let geo = p.geometry(batch, plan::map(shape(0)));
                 pool::max_forward(&geo, input(0), y, &mut winners);
                 kept = Saved::Winners(winners);
             }
             Op::AvgPool(p) => {
-                let [c, h, w] = plan::map(shape(0));
-                pool::average_forward(&p.geometry(batch * c, [h, w]), input(0), y);
+                let geo = p.geometry(batch, plan::map(shape(0)));
+                pool::average_forward(&geo, input(0), y);
             }
             Op::GlobalAvgPool => {
-                let [_, h, w] = plan::map(shape(0));
-                for (y, plane) in y.iter_mut().zip(input(0).chunks_exact(h * w)) {
-                    *y = plane.iter().sum::<f32>() / (h * w) as f32;
+                let (channels, plane) = plan::layout(shape(0));
+                let maps = input(0).chunks_exact(channels * plane);
+                for (y, map) in y.chunks_exact_mut(channels).zip(maps) {
+                    for (c, y) in y.iter_mut().enumerate() {
+                        let sum: f32 = map
+                            .iter()
+                            .skip(c)
+                            .step_by(channels)
+                            .map(|v| v.to_f32())
+                            .sum();
+                        *y = E::from_f32(sum / plane as f32);
+                    }
                 }
             }
             Op::Add => {
-                y.par_iter_mut()
-                    .zip(input(0).par_iter().zip(input(1)))
-                    .with_min_len(4096)
-                    .for_each(|(y, (a, b))| *y = a + b);
+                y.par_chunks_mut(BLOCK)
+                    .zip(input(0).par_chunks(BLOCK).zip(input(1).par_chunks(BLOCK)))
+                    .for_each(|(y, (a, b))| add(a, b, y));
             }
             Op::Mul => {
                 let (a, gate) = (input(0), input(1));
-                // a gate of one number a channel covers its plane
-                let plane = a.len() / gate.len();
-                for ((y, a), &g) in y
-                    .chunks_exact_mut(plane)
-                    .zip(a.chunks_exact(plane))
-                    .zip(gate)
-                {
-                    y.iter_mut().zip(a).for_each(|(y, a)| *y = a * g);
+                let (channels, _) = plan::layout(shape(0));
+                let of = gate_of(a.len(), gate.len(), batch, channels);
+                for (i, (y, a)) in y.iter_mut().zip(a).enumerate() {
+                    *y = E::from_f32(a.to_f32() * gate[of(i)].to_f32());
                 }
             }
             Op::Concat => {
-                let image: usize = self.graph.shape(id).iter().product();
-                for (n, y) in y.chunks_exact_mut(image).enumerate() {
-                    let mut at = 0;
-                    for i in 0..node.inputs.len() {
-                        let len: usize = shape(i).iter().product();
-                        y[at..at + len].copy_from_slice(&input(i)[n * len..(n + 1) * len]);
-                        at += len;
+                let (channels, _) = plan::layout(self.graph.shape(id));
+                let mut at = 0;
+                for i in 0..node.inputs.len() {
+                    let (part, _) = plan::layout(shape(i));
+                    let rows = input(i).chunks_exact(part);
+                    for (y, x) in y.chunks_exact_mut(channels).zip(rows) {
+                        y[at..at + part].copy_from_slice(x);
                     }
+                    at += part;
                 }
             }
             Op::Linear { inputs, outputs } => {
                 let weight = Mat::new(&tensors[0].value, *outputs, *inputs, *inputs);
-                let x = Mat::new(input(0), batch, *inputs, *inputs);
-                matmul(y, *outputs, x, weight.t(), false);
-                for row in y.chunks_exact_mut(*outputs) {
+                let mut product = match saved {
+                    Saved::Logits(product) => product,
+                    _ => Vec::new(),
+                };
+                product.resize(y.len(), 0.0);
+                scratch::with(batch * inputs, |x| {
+                    unround(input(0), x);
+                    let x = Mat::new(x, batch, *inputs, *inputs);
+                    matmul(&mut product, *outputs, x, weight.t(), false);
+                });
+                for row in product.chunks_exact_mut(*outputs) {
                     row.iter_mut()
                         .zip(&tensors[1].value)
                         .for_each(|(y, b)| *y += b);
                 }
+                for (y, &v) in y.iter_mut().zip(&product) {
+                    *y = E::from_f32(v);
+                }
+                kept = Saved::Logits(product);
             }
             Op::Dropout { p } => match mode {
                 Mode::Eval => y.copy_from_slice(input(0)),
                 Mode::Train { seed } => {
                     let mask = dropout_mask(*p, y.len(), seed, id.0);
                     for ((y, x), m) in y.iter_mut().zip(input(0)).zip(&mask) {
-                        *y = x * m;
+                        *y = E::from_f32(x.to_f32() * m);
                     }
                     kept = Saved::Mask(mask);
                 }
             },
-            Op::Flatten => unreachable!("flatten shares its input's buffer"),
+            Op::Flatten => {
+                let (channels, plane) = plan::layout(shape(0));
+                let maps = input(0).chunks_exact(channels * plane);
+                for (y, map) in y.chunks_exact_mut(channels * plane).zip(maps) {
+                    for (i, y) in y.iter_mut().enumerate() {
+                        *y = map[i % plane * channels + i / plane];
+                    }
+                }
+            }
         }
         if self.plan.relu(id) {
-            y.par_iter_mut()
-                .with_min_len(4096)
-                .for_each(|v| *v = v.max(0.0));
+            y.par_chunks_mut(BLOCK).for_each(|y| rectify(y));
+            if let Saved::Logits(logits) = &mut kept {
+                logits.iter_mut().for_each(|v| *v = v.max(0.0));
+            }
         }
         kept
     }
 }
 
-fn map1(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
-    y.par_iter_mut()
-        .zip(x)
-        .with_min_len(4096)
-        .for_each(|(y, &x)| *y = f(x));
+/// Numbers that one task works on.
+pub(super) const BLOCK: usize = 1 << 14;
+
+fn map1<E: Product>(x: &[E], y: &mut [E], f: impl Fn(f32) -> f32 + Sync) {
+    y.par_chunks_mut(BLOCK)
+        .zip(x.par_chunks(BLOCK))
+        .for_each(|(y, x)| {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = E::from_f32(f(x.to_f32()));
+            }
+        });
+}
+
+wide! {
+    fn add<'a, E: Element>(a: &'a [E], b: &'a [E], y: &'a mut [E]) {
+        for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+            *y = E::from_f32(a.to_f32() + b.to_f32());
+        }
+    }
+
+    fn rectify<'a, E: Element>(y: &'a mut [E]) {
+        for v in y {
+            *v = E::from_f32(v.to_f32().max(0.0));
+        }
+    }
+}
+
+/// Stored numbers as `f32`.
+pub(super) fn unround<E: Product>(stored: &[E], out: &mut [f32]) {
+    for (out, v) in out.iter_mut().zip(stored) {
+        *out = v.to_f32();
+    }
+}
+
+/// Images of channel planes to pixels of channels.
+fn channels_last<E: Product>(images: &[f32], [channels, plane]: [usize; 2], out: &mut [E]) {
+    let len = (channels * plane).max(1);
+    out.par_chunks_mut(len)
+        .zip(images.par_chunks(len))
+        .for_each(|(out, image)| {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = E::from_f32(image[i % channels * plane + i / channels]);
+            }
+        });
+}
+
+/// Which number of a gate multiplies number `i` of the other factor: the same one, or the channel's
+/// where the gate has one number a channel.
+pub(super) fn gate_of(
+    len: usize,
+    gate: usize,
+    batch: usize,
+    channels: usize,
+) -> impl Fn(usize) -> usize {
+    let image = len / batch.max(1);
+    move |i| {
+        if len == gate {
+            i
+        } else {
+            i / image * channels + i % channels
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! The CPU engine: the graph's own reverse pass over plain buffers, none of which is allocated again
 //! once the first step has run.
+//!
+//! Activations and their gradients lie channels last in a [`Product`] format, `f32` or bfloat16;
+//! weights, statistics, sums and logits are `f32` (mixed precision: Micikevicius et al., 2018).
 
 mod backward;
 mod buffers;
@@ -8,7 +11,9 @@ mod plan;
 
 use super::{Engine, ExecError, Params, check_len, move_running_stats};
 use crate::graph::{Graph, NodeId, Op};
+use crate::ops::conv::Packed;
 use crate::ops::norm::BatchStats;
+use crate::ops::product::Product;
 use buffers::Buffers;
 use plan::Plan;
 
@@ -17,12 +22,14 @@ use plan::Plan;
 enum Saved {
     #[default]
     Nothing,
-    /// Max pooling: the winners' positions.
-    Winners(Vec<u32>),
+    /// Max pooling: the winners' numbers.
+    Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
     /// Dropout: the mask.
     Mask(Vec<f32>),
+    /// The last inner product: its result before it was rounded.
+    Logits(Vec<f32>),
 }
 
 /// Whether a forward pass trains, and with which dropout seed.
@@ -34,20 +41,22 @@ enum Mode {
 
 /// Runs one graph on the CPU.
 #[derive(Debug)]
-pub struct NativeEngine {
+pub struct NativeEngine<E: Product = f32> {
     graph: Graph,
     plan: Plan,
-    buffers: Buffers,
+    buffers: Buffers<E>,
     /// Each node's output, where it has one of its own.
-    outputs: Vec<Vec<f32>>,
+    outputs: Vec<Vec<E>>,
     saved: Vec<Saved>,
+    /// Room for each convolution's weights in the order that products read.
+    packed: Vec<Packed<E::Packed>>,
     /// Parts of weight gradients, one a thread.
     partials: Vec<Vec<f32>>,
     /// Images of the last training forward pass, until its backward pass.
     trained_batch: Option<usize>,
 }
 
-impl NativeEngine {
+impl<E: Product> NativeEngine<E> {
     /// Plans the graph.
     pub fn new(graph: Graph) -> Self {
         let nodes = graph.nodes().len();
@@ -56,19 +65,28 @@ impl NativeEngine {
             buffers: Buffers::default(),
             outputs: (0..nodes).map(|_| Vec::new()).collect(),
             saved: (0..nodes).map(|_| Saved::Nothing).collect(),
+            packed: (0..nodes).map(|_| Packed::default()).collect(),
             partials: Vec::new(),
             trained_batch: None,
             graph,
         }
     }
 
-    fn floats(&self, id: NodeId, batch: usize) -> usize {
+    fn numbers(&self, id: NodeId, batch: usize) -> usize {
         batch * self.graph.shape(id).iter().product::<usize>()
     }
 
     /// The buffer that holds a node's output.
-    fn output(&self, id: NodeId) -> &[f32] {
+    fn output(&self, id: NodeId) -> &[E] {
         &self.outputs[self.plan.holder(id).0]
+    }
+
+    fn logits(&self) -> Vec<f32> {
+        let last = self.graph.output();
+        match &self.saved[last.0] {
+            Saved::Logits(logits) => logits.clone(),
+            _ => self.output(last).iter().map(|v| v.to_f32()).collect(),
+        }
     }
 
     /// Gives every output back for reuse.
@@ -80,7 +98,7 @@ impl NativeEngine {
     }
 }
 
-impl Engine for NativeEngine {
+impl<E: Product> Engine for NativeEngine<E> {
     fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -93,7 +111,7 @@ impl Engine for NativeEngine {
     ) -> Result<Vec<f32>, ExecError> {
         self.clear();
         self.run(params, pixels, batch, Mode::Eval)?;
-        let logits = self.output(self.graph.output()).to_vec();
+        let logits = self.logits();
         self.clear();
         Ok(logits)
     }
@@ -122,7 +140,7 @@ impl Engine for NativeEngine {
             }
         }
         self.trained_batch = Some(batch);
-        Ok(self.output(self.graph.output()).to_vec())
+        Ok(self.logits())
     }
 
     fn backward(&mut self, params: &mut Params, dlogits: &[f32]) -> Result<(), ExecError> {

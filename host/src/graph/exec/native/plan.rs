@@ -19,6 +19,14 @@ pub(super) fn map(shape: &[usize]) -> [usize; 3] {
     shape.try_into().expect("shape inference gave a map")
 }
 
+/// Channels and pixels of a map; a vector is one pixel.
+pub(super) fn layout(shape: &[usize]) -> (usize, usize) {
+    match *shape {
+        [channels, h, w] => (channels, h * w),
+        _ => (shape.iter().product(), 1),
+    }
+}
+
 impl Plan {
     pub(super) fn new(graph: &Graph) -> Self {
         let consumers = graph.consumers();
@@ -30,7 +38,8 @@ impl Plan {
                 continue;
             };
             match node.op {
-                Op::Flatten => holder[id.0] = holder[from.0],
+                // channels last and channel by channel are the same for a single pixel
+                Op::Flatten if layout(graph.shape(from)).1 == 1 => holder[id.0] = holder[from.0],
                 Op::AvgPool(Pool {
                     kernel: 1,
                     stride: 1,

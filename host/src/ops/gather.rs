@@ -1,0 +1,151 @@
+//! The rows that a convolution multiplies: for every pixel of a target map, what each kernel tap
+//! reads in a source map, channels last.
+//!
+//! The forward pass gathers input pixels for every output pixel, the backward pass output gradients
+//! for every input pixel; both are the same walk with another table (im2col, Chellapilla et al., 2006,
+//! and its transpose without a scatter).
+
+use super::conv::ConvGeometry;
+use super::element::Element;
+
+/// Which source row or column each target row or column reads through each tap of one axis.
+#[derive(Debug)]
+struct Axis {
+    /// `[tap][target]`; `None` is the padding.
+    table: Vec<Option<usize>>,
+    target: usize,
+}
+
+impl Axis {
+    fn new(taps: usize, target: usize, source: impl Fn(usize, usize) -> Option<usize>) -> Self {
+        let table = (0..taps)
+            .flat_map(|tap| (0..target).map(move |at| (tap, at)))
+            .map(|(tap, at)| source(tap, at))
+            .collect();
+        Self { table, target }
+    }
+
+    fn source(&self, tap: usize, target: usize) -> Option<usize> {
+        self.table[tap * self.target + target]
+    }
+}
+
+/// A walk over target pixels.
+#[derive(Debug)]
+pub(super) struct Gather {
+    rows: Axis,
+    cols: Axis,
+    kernel: [usize; 2],
+    target: [usize; 2],
+    source: [usize; 2],
+    /// Channels of a source pixel.
+    channels: usize,
+}
+
+impl Gather {
+    /// Output pixels read input pixels.
+    pub(super) fn forward(geo: &ConvGeometry) -> Self {
+        let target = geo.output_size();
+        let axis = |i: usize| {
+            Axis::new(geo.kernel[i], target[i], |tap, at| {
+                (at * geo.stride + tap)
+                    .checked_sub(geo.padding)
+                    .filter(|&source| source < geo.size[i])
+            })
+        };
+        Self {
+            rows: axis(0),
+            cols: axis(1),
+            kernel: geo.kernel,
+            target,
+            source: geo.size,
+            channels: geo.inputs,
+        }
+    }
+
+    /// Input pixels read the gradients of the output pixels that they took part in.
+    pub(super) fn backward(geo: &ConvGeometry) -> Self {
+        let source = geo.output_size();
+        let axis = |i: usize| {
+            Axis::new(geo.kernel[i], geo.size[i], |tap, at| {
+                (at + geo.padding)
+                    .checked_sub(tap)
+                    .filter(|span| span % geo.stride == 0)
+                    .map(|span| span / geo.stride)
+                    .filter(|&at| at < source[i])
+            })
+        };
+        Self {
+            rows: axis(0),
+            cols: axis(1),
+            kernel: geo.kernel,
+            target: geo.size,
+            source,
+            channels: geo.outputs,
+        }
+    }
+
+    /// Target pixels of `images` images.
+    pub(super) fn pixels(&self, images: usize) -> usize {
+        images * self.target[0] * self.target[1]
+    }
+
+    /// Fills one row of `out` for each target pixel of `pixels`: for each tap of `taps` the
+    /// `width` channels from `first` on, one tap behind the other; rows are `stride` apart and what
+    /// lies between a row's end and `padded` is zeroed.
+    pub(super) fn fill<E: Element>(
+        &self,
+        x: &[E],
+        pixels: std::ops::Range<usize>,
+        taps: std::ops::Range<usize>,
+        [first, width]: [usize; 2],
+        out: &mut [E],
+        [padded, stride]: [usize; 2],
+    ) {
+        let [th, tw] = self.target;
+        let [sh, sw] = self.source;
+        let used = taps.len() * width;
+        let whole_pixel = first == 0 && width == self.channels;
+        let first_pixel = pixels.start;
+        let mut image = first_pixel / (th * tw).max(1);
+        let [mut row, mut col] = [first_pixel / tw.max(1) % th.max(1), first_pixel % tw.max(1)];
+        for (_, out) in pixels.zip(out.chunks_mut(stride)) {
+            let (row_out, rest) = out[..padded].split_at_mut(used);
+            rest.fill(E::ZERO);
+            let mut at = 0;
+            let mut tap = taps.start;
+            while tap < taps.end {
+                let (ky, kx) = (tap / self.kernel[1], tap % self.kernel[1]);
+                // neighbouring taps of a kernel row lie side by side in memory: copy them together
+                let mut run = 1;
+                let source = match (self.rows.source(ky, row), self.cols.source(kx, col)) {
+                    (Some(y), Some(x)) => {
+                        while whole_pixel
+                            && tap + run < taps.end
+                            && kx + run < self.kernel[1]
+                            && self.cols.source(kx + run, col) == Some(x + run)
+                        {
+                            run += 1;
+                        }
+                        Some(((image * sh + y) * sw + x) * self.channels + first)
+                    }
+                    _ => None,
+                };
+                let part = &mut row_out[at..at + run * width];
+                match source {
+                    Some(start) => part.copy_from_slice(&x[start..start + run * width]),
+                    None => part.fill(E::ZERO),
+                }
+                at += run * width;
+                tap += run;
+            }
+            col += 1;
+            if col == tw {
+                (row, col) = (row + 1, 0);
+                if row == th {
+                    (image, row) = (image + 1, 0);
+                }
+            }
+        }
+    }
+}

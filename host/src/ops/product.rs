@@ -1,0 +1,392 @@
+//! The two matrix products of a convolution, for each number format.
+//!
+//! `f32` goes through the `gemm` crate, [`Bf16`] through the tiles of [`super::amx`]. Both work on one
+//! thread: the callers share work out, so that results do not depend on how a product is split.
+
+use super::amx::{self, Tiles};
+use super::element::{Bf16, Element};
+use super::matmul::{Mat, matmul};
+use super::scratch::{self, LINE, Shelf};
+use super::wide::wide;
+
+/// A number format with products.
+pub trait Product: Element {
+    /// Rows, columns and depth are worked on in multiples of this; what is added is zero or ignored.
+    const BLOCK: usize;
+
+    /// A right-hand side in the order that [`Product::multiply`] reads.
+    type Packed: Default + Send + Sync + std::fmt::Debug;
+
+    /// Packs a matrix of columns that lie a step apart in `data`, its rows beginning at `rows`.
+    ///
+    /// # Panics
+    /// When a number lies past the end of `data`.
+    fn pack(data: &[f32], rows: &[usize], columns_and_step: [usize; 2], into: &mut Self::Packed);
+
+    /// `sums (+)= a · packed`: `a [rows, depth]` with rows `a_stride` apart, `sums [rows, columns]`
+    /// with rows `stride` apart; overwritten when `fresh`.
+    ///
+    /// # Panics
+    /// When a slice is shorter than the sizes rounded up to [`Product::BLOCK`] need.
+    fn multiply(
+        a: (&[Self], usize),
+        rows: usize,
+        packed: &Self::Packed,
+        sums: (&mut [f32], usize),
+        fresh: bool,
+    );
+
+    /// `sums += left · right`: `left [rows, depth]`, zero where `depth` is rounded up; `right
+    /// [depth, columns]`; each with its rows' distance.
+    ///
+    /// # Panics
+    /// When a slice is shorter than the sizes rounded up to [`Product::BLOCK`] need.
+    fn accumulate(
+        left: (&[Self], usize),
+        right: (&[Self], usize),
+        size: [usize; 3],
+        sums: (&mut [f32], usize),
+    );
+
+    /// `len` rounded up to whole blocks.
+    fn padded(len: usize) -> usize {
+        len.next_multiple_of(Self::BLOCK)
+    }
+
+    /// Distance between rows of `len` elements: whole blocks, an odd number of cache lines apart where
+    /// rows are long, so that a column of them does not fall into one set of the cache.
+    fn row_stride(len: usize) -> usize {
+        odd_lines::<Self>(Self::padded(len))
+    }
+}
+
+/// `len` elements, rounded up to an odd number of cache lines once there are several.
+pub(super) fn odd_lines<T>(len: usize) -> usize {
+    let line = LINE / size_of::<T>();
+    let lines = len.div_ceil(line);
+    if lines > 1 { (lines | 1) * line } else { len }
+}
+
+impl Product for f32 {
+    const BLOCK: usize = 1;
+    type Packed = Plain;
+
+    fn pack(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], into: &mut Plain) {
+        into.columns = columns;
+        into.depth = rows.len();
+        into.data.resize(rows.len() * columns, 0.0);
+        for (row, out) in rows.iter().zip(into.data.chunks_exact_mut(columns.max(1))) {
+            for (out, value) in out.iter_mut().zip(data[*row..].iter().step_by(step)) {
+                *out = *value;
+            }
+        }
+    }
+
+    fn multiply(
+        (a, a_stride): (&[f32], usize),
+        rows: usize,
+        packed: &Plain,
+        (sums, stride): (&mut [f32], usize),
+        fresh: bool,
+    ) {
+        let left = Mat::new(a, rows, packed.depth, a_stride);
+        let right = Mat::new(&packed.data, packed.depth, packed.columns, packed.columns);
+        matmul(sums, stride, left, right, !fresh);
+    }
+
+    fn accumulate(
+        (left, left_stride): (&[f32], usize),
+        (right, right_stride): (&[f32], usize),
+        [rows, columns, depth]: [usize; 3],
+        (sums, stride): (&mut [f32], usize),
+    ) {
+        let left = Mat::new(left, rows, depth, left_stride);
+        let right = Mat::new(right, depth, columns, right_stride);
+        matmul(sums, stride, left, right, true);
+    }
+}
+
+/// A row-major matrix.
+#[derive(Debug, Default)]
+pub struct Plain {
+    data: Vec<f32>,
+    depth: usize,
+    columns: usize,
+}
+
+/// Panels of 32 columns in the tiles' pair order.
+#[derive(Debug, Default)]
+pub struct Panels {
+    /// `[column block][depth / 32][2 tiles][16 pairs][16 columns]`, a pair in each `u32`.
+    data: Vec<u32>,
+    /// Where the first cache line starts in `data`.
+    start: usize,
+    /// Depth in steps of 32.
+    steps: usize,
+    /// Blocks of 32 columns.
+    blocks: usize,
+}
+
+impl Panels {
+    /// Makes room; keeps the memory that is there.
+    fn resize(&mut self, depth: usize, columns: usize) {
+        self.steps = depth.div_ceil(amx::DEPTH);
+        self.blocks = columns.div_ceil(amx::BLOCK);
+        let spare = LINE / size_of::<u32>();
+        let len = self.blocks * self.steps * amx::PANEL_STEP + spare;
+        if self.data.len() < len {
+            self.data.resize(len, 0);
+        }
+        self.start = self.data.as_ptr().align_offset(LINE).min(spare);
+    }
+
+    fn panel_len(&self) -> usize {
+        self.steps * amx::PANEL_STEP
+    }
+
+    fn panels(&self) -> std::slice::ChunksExact<'_, u32> {
+        let len = self.panel_len();
+        self.data[self.start..self.start + self.blocks * len].chunks_exact(len)
+    }
+
+    fn panels_mut(&mut self) -> std::slice::ChunksExactMut<'_, u32> {
+        let len = self.panel_len();
+        self.data[self.start..self.start + self.blocks * len].chunks_exact_mut(len)
+    }
+}
+
+fn pair(first: Bf16, second: Bf16) -> u32 {
+    u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16
+}
+
+/// The tiles of this thread.
+///
+/// # Panics
+/// Where there are none: engines in [`Bf16`] are made only where [`Element::is_fast`] says yes.
+fn tiles() -> Tiles {
+    Tiles::new().expect("bfloat16 engines are made only where the processor has tiles")
+}
+
+impl Product for Bf16 {
+    const BLOCK: usize = amx::BLOCK;
+    type Packed = Panels;
+
+    fn pack(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], into: &mut Panels) {
+        into.resize(rows.len(), columns);
+        for (block, panel) in into.panels_mut().enumerate() {
+            for (i, out) in panel.chunks_exact_mut(16).enumerate() {
+                // [step][tile][pair]: a row of 16 columns
+                let (depth, tile, p) = (i / 32, i / 16 % 2, i % 16);
+                let first = block * amx::BLOCK + tile * 16;
+                let count = columns.saturating_sub(first).min(16);
+                let k = depth * amx::DEPTH + 2 * p;
+                let row = |k: usize| {
+                    rows.get(k)
+                        .map(|row| &data[(row + first * step).min(data.len())..])
+                };
+                match (row(k), row(k + 1)) {
+                    (Some(a), Some(b)) => {
+                        let pairs = a.iter().step_by(step).zip(b.iter().step_by(step));
+                        for (out, (&a, &b)) in out[..count].iter_mut().zip(pairs) {
+                            *out = pair(Bf16::from_f32(a), Bf16::from_f32(b));
+                        }
+                    }
+                    (Some(a), None) => {
+                        for (out, &a) in out[..count].iter_mut().zip(a.iter().step_by(step)) {
+                            *out = pair(Bf16::from_f32(a), Bf16::ZERO);
+                        }
+                    }
+                    (None, _) => out[..count].fill(0),
+                }
+                out[count..].fill(0);
+            }
+        }
+    }
+
+    fn multiply(
+        (a, a_stride): (&[Bf16], usize),
+        rows: usize,
+        packed: &Panels,
+        (sums, stride): (&mut [f32], usize),
+        fresh: bool,
+    ) {
+        let tiles = tiles();
+        for (block, panel) in packed.panels().enumerate() {
+            for row in (0..rows).step_by(amx::BLOCK) {
+                let sums = &mut sums[row * stride + block * amx::BLOCK..];
+                let left = (&a[row * a_stride..], a_stride);
+                tiles.multiply(left, panel, packed.steps, (sums, stride), fresh);
+            }
+        }
+    }
+
+    fn accumulate(
+        (left, left_stride): (&[Bf16], usize),
+        (right, right_stride): (&[Bf16], usize),
+        [rows, columns, depth]: [usize; 3],
+        (sums, stride): (&mut [f32], usize),
+    ) {
+        let tiles = tiles();
+        let steps = depth.div_ceil(amx::DEPTH);
+        scratch::with::<u32, _>(steps * amx::PANEL_STEP, |panel| {
+            for column in (0..columns).step_by(amx::BLOCK) {
+                let block = column..columns.min(column + amx::BLOCK);
+                interleave(right, right_stride, block, depth, panel);
+                for row in (0..rows).step_by(amx::BLOCK) {
+                    let sums = &mut sums[row * stride + column..];
+                    let left = (&left[row * left_stride..], left_stride);
+                    tiles.multiply(left, panel, steps, (sums, stride), false);
+                }
+            }
+        });
+    }
+}
+
+wide! {
+    /// Brings up to 32 columns of a row-major matrix of `depth` rows into pair order, zero where there
+    /// is nothing.
+    fn interleave<'a>(
+        right: &'a [Bf16],
+        stride: usize,
+        columns: std::ops::Range<usize>,
+        depth: usize,
+        panel: &'a mut [u32],
+    ) {
+        let width = columns.len();
+        let zeros = [Bf16::ZERO; amx::BLOCK];
+        for (p, k) in (0..depth.next_multiple_of(amx::DEPTH)).step_by(2).enumerate() {
+            let first = if k < depth { &right[k * stride + columns.start..][..width] } else { &zeros[..width] };
+            let second = if k + 1 < depth { &right[(k + 1) * stride + columns.start..][..width] } else { &zeros[..width] };
+            let at = p / 16 * amx::PANEL_STEP + p % 16 * 16;
+            for tile in 0..2 {
+                let out = &mut panel[at + tile * 256..][..16];
+                let from = (tile * 16).min(width);
+                let to = (from + 16).min(width);
+                if to - from < 16 {
+                    out.fill(0);
+                }
+                for (out, (&a, &b)) in out.iter_mut().zip(first[from..to].iter().zip(&second[from..to])) {
+                    *out = pair(a, b);
+                }
+            }
+        }
+    }
+
+    /// `left [columns, pixels]` from `rows [pixels, columns]`, both padded with zeros to whole blocks.
+    pub(super) fn transpose<'a, E: Product>(
+        rows: &'a [E],
+        stride: usize,
+        pixels: usize,
+        columns: usize,
+        left: &'a mut [E],
+        left_stride: usize,
+    ) {
+        const SIDE: usize = 32;
+        let (padded_pixels, padded_columns) = (E::padded(pixels), E::padded(columns));
+        for column in (0..padded_columns).step_by(SIDE) {
+            for pixel in (0..padded_pixels).step_by(SIDE) {
+                let end = (pixel + SIDE).min(padded_pixels);
+                for c in column..(column + SIDE).min(padded_columns) {
+                    let out = &mut left[c * left_stride + pixel..c * left_stride + end];
+                    for (p, out) in (pixel..).zip(out) {
+                        *out = if p < pixels && c < columns { rows[p * stride + c] } else { E::ZERO };
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(len: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        (0..len)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1u32 << 24) as f32 - 0.5
+            })
+            .collect()
+    }
+
+    /// Both products against the definition, with the inputs rounded as the format rounds.
+    fn check<E: Product>([rows, columns, depth]: [usize; 3]) {
+        let (a, b) = (numbers(rows * depth, 1), numbers(depth * columns, 2));
+        let round = |v: f32| E::from_f32(v).to_f32();
+        let want = |r: usize, c: usize| -> f32 {
+            (0..depth)
+                .map(|k| round(a[r * depth + k]) * round(b[k * columns + c]))
+                .sum()
+        };
+        let a_stride = E::row_stride(depth);
+        let mut left = vec![E::ZERO; E::padded(rows) * a_stride];
+        for (row, values) in a.chunks(depth).enumerate() {
+            for (k, &v) in values.iter().enumerate() {
+                left[row * a_stride + k] = E::from_f32(v);
+            }
+        }
+        let stride = odd_lines::<f32>(E::padded(columns));
+        let mut sums = vec![1.0f32; E::padded(rows) * stride + E::BLOCK];
+        let mut packed = E::Packed::default();
+        let begins: Vec<usize> = (0..depth).map(|k| k * columns).collect();
+        E::pack(&b, &begins, [columns, 1], &mut packed);
+        E::multiply((&left, a_stride), rows, &packed, (&mut sums, stride), true);
+        let close = |sums: &[f32], scale: f32| {
+            for r in 0..rows {
+                for c in 0..columns {
+                    let (got, want) = (sums[r * stride + c], scale * want(r, c));
+                    assert!(
+                        (got - want).abs() < 1e-4 * (1.0 + depth as f32).sqrt(),
+                        "[{r},{c}] {got} {want}"
+                    );
+                }
+            }
+        };
+        close(&sums, 1.0);
+        E::multiply((&left, a_stride), rows, &packed, (&mut sums, stride), false);
+        close(&sums, 2.0);
+        let right: Vec<E> = b.iter().map(|&v| E::from_f32(v)).collect();
+        E::accumulate(
+            (&left, a_stride),
+            (&right, columns),
+            [rows, columns, depth],
+            (&mut sums, stride),
+        );
+        close(&sums, 3.0);
+    }
+
+    #[test]
+    fn products_equal_the_definition_on_odd_sizes() {
+        for size in [
+            [1, 1, 1],
+            [3, 5, 7],
+            [32, 32, 32],
+            [33, 70, 65],
+            [64, 20, 100],
+        ] {
+            check::<f32>(size);
+            if Bf16::is_fast() {
+                check::<Bf16>(size);
+            }
+        }
+    }
+
+    #[test]
+    fn a_transpose_is_padded_with_zeros() {
+        let rows: Vec<Bf16> = (0..3 * 5).map(|i| Bf16::from_f32(i as f32)).collect();
+        let mut left = vec![Bf16::from_f32(9.0); 32 * 32];
+        transpose(&rows, 5, 3, 5, &mut left, 32);
+        for c in 0..32 {
+            for p in 0..32 {
+                let want = if c < 5 && p < 3 {
+                    (p * 5 + c) as f32
+                } else {
+                    0.0
+                };
+                assert_eq!(left[c * 32 + p].to_f32(), want);
+            }
+        }
+    }
+}

@@ -83,6 +83,7 @@ pub struct Health {
     observed: Box<[AtomicU64]>,
     mqtt_connected: AtomicBool,
     mqtt_dropped: AtomicU64,
+    beats: AtomicU64,
 }
 
 impl Health {
@@ -101,6 +102,7 @@ impl Health {
             observed: (0..labels).map(|_| AtomicU64::new(0)).collect(),
             mqtt_connected: AtomicBool::new(false),
             mqtt_dropped: AtomicU64::new(0),
+            beats: AtomicU64::new(0),
         }
     }
 
@@ -205,6 +207,17 @@ impl Health {
     /// Counts messages that no longer fitted the buffer while the broker was away.
     pub fn count_mqtt_dropped(&self, messages: u64) {
         self.mqtt_dropped.fetch_add(messages, Relaxed);
+    }
+
+    /// Shows that the processing thread is alive, with or without frames.
+    pub fn beat(&self) {
+        self.beats.fetch_add(1, Relaxed);
+    }
+
+    /// How often it did so: as long as this grows, it is not stuck.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Relaxed)
     }
 
     /// Messages lost while the broker was away.

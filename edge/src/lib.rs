@@ -10,7 +10,9 @@
 //! [`publish::Sink`]. [`pipeline::run`] joins them. What a model expects of its input comes from its
 //! manifest, by way of `fer-models`.
 
+pub mod budget;
 pub mod capture;
+pub mod config;
 pub mod control;
 pub mod health;
 pub mod infer;
@@ -19,5 +21,7 @@ pub mod processor;
 pub mod publish;
 pub mod queue;
 pub mod secret;
+pub mod service;
 pub mod smooth;
 pub mod vision;
+pub mod watch;

@@ -10,7 +10,8 @@ use fer_edge::capture::{Frame, Source, Step};
 use fer_edge::processor::{Processor, Settings};
 use fer_models::machine;
 
-use super::{DetectorChoice, Failure, ModelChoice};
+use super::Failure;
+use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, build_detector, load_model};
 
 #[derive(Debug, Args)]
 #[command(
@@ -18,6 +19,8 @@ use super::{DetectorChoice, Failure, ModelChoice};
     output.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite"
 )]
 pub(super) struct BenchArgs {
+    #[command(flatten)]
+    config: ConfigChoice,
     #[command(flatten)]
     model: ModelChoice,
     #[command(flatten)]
@@ -40,8 +43,11 @@ struct Samples {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
-    let detector = args.detector.build()?;
-    let (package, classifier) = args.model.load()?;
+    let mut flags = args.detector.values()?;
+    flags.extend(args.model.values());
+    let config = args.config.load(flags)?.config;
+    let detector = build_detector(&config.vision)?;
+    let (package, classifier) = load_model(config.model.path.as_deref())?;
     let manifest = &package.manifest;
     let mut processor = Processor::new(
         manifest,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fer_models::{Labels, Rect};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub mod fanout;
 pub mod jsonl;
 
 /// Version of the JSON schema, its field `v`. `docs/json-lines.md` describes it.

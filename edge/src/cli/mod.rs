@@ -9,11 +9,13 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use fer_edge::infer::TractClassifier;
 use fer_edge::vision::roi::{Region, WholeFrame};
 use fer_edge::vision::rustface::{self, RustfaceDetector};
+use fer_edge::vision::yunet::{self, YunetDetector};
 use fer_edge::vision::{DetectError, Detector};
 use fer_models::{ModelPackage, Rect};
 use tracing_subscriber::EnvFilter;
 
 mod bench;
+mod cameras;
 mod model;
 mod run;
 
@@ -27,6 +29,7 @@ mod run;
         fer-edge run portrait.jpg             one picture\n  \
         fer-edge run --detector none faces/   a folder of cut-out faces\n  \
         ffmpeg -i clip.mp4 -f yuv4mpegpipe - | fer-edge run -\n  \
+        fer-edge cameras                      the cameras of this machine\n  \
         fer-edge bench                        milliseconds per face on this machine\n  \
         fer-edge model --model models/zoo/vgg19-lite\n\n\
         Exit codes: 0 done, 1 bad input or I/O, 2 wrong flags, 78 broken model folder.\n\
@@ -41,6 +44,8 @@ struct Cli {
 enum Command {
     /// Print an emotion for each face of each frame, as JSON lines
     Run(run::RunArgs),
+    /// List the cameras of this machine and what they can do
+    Cameras(cameras::CamerasArgs),
     /// Measure milliseconds per face on this machine
     Bench(bench::BenchArgs),
     /// Show what a model is, and check it
@@ -67,15 +72,21 @@ struct DetectorChoice {
     /// Smallest face to find [default: an eighth of the frame's shorter side, at least 48]
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u16).range(20..))]
     min_face: Option<u16>,
-    /// Drop faces that the detector is less sure of; useful are 0.9 to 4.5 [default: 2]
+    /// Drop faces that the detector is less sure of; useful are 0.9 to 4.5 [default: 2], with yunet
+    /// 0.5 to 0.9 [default: 0.7]
     #[arg(long, value_name = "SCORE", value_parser = parse_positive)]
     min_score: Option<f32>,
+    /// ONNX file of a YuNet, for --detector yunet
+    #[arg(long, value_name = "FILE")]
+    detector_model: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DetectorKind {
     /// SeetaFace, embedded: upright frontal faces
     Rustface,
+    /// A YuNet from an ONNX file, given by --detector-model
+    Yunet,
     /// The whole frame is a face
     None,
     /// A fixed region, given by --region
@@ -112,6 +123,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(args),
+            Command::Cameras(args) => cameras::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Model(args) => model::run(&args),
         },
@@ -167,24 +179,48 @@ fn configuration(error: impl Into<anyhow::Error>) -> Failure {
 
 impl DetectorChoice {
     fn build(&self) -> Result<Box<dyn Detector>, Failure> {
-        let kind = self.detector.unwrap_or(match self.region {
-            Some(_) => DetectorKind::Roi,
-            None => DetectorKind::Rustface,
-        });
+        let kind = self
+            .detector
+            .unwrap_or(match (&self.region, &self.detector_model) {
+                (Some(_), _) => DetectorKind::Roi,
+                (None, Some(_)) => DetectorKind::Yunet,
+                (None, None) => DetectorKind::Rustface,
+            });
         if self.region.is_some() && kind != DetectorKind::Roi {
             return Err(conflict("--region goes with --detector roi only"));
         }
-        if (self.min_face.is_some() || self.min_score.is_some()) && kind != DetectorKind::Rustface {
+        let searches = matches!(kind, DetectorKind::Rustface | DetectorKind::Yunet);
+        if (self.min_face.is_some() || self.min_score.is_some()) && !searches {
             return Err(conflict(
-                "--min-face and --min-score go with --detector rustface only",
+                "--min-face and --min-score go with --detector rustface or yunet only",
             ));
         }
-        match (kind, self.region) {
-            (DetectorKind::Rustface, _) => self.rustface().map_err(Failure::from),
-            (DetectorKind::None, _) => Ok(Box::new(WholeFrame)),
-            (DetectorKind::Roi, Some(region)) => Ok(Box::new(Region(region))),
-            (DetectorKind::Roi, None) => Err(conflict("--detector roi needs --region X,Y,W,H")),
+        if self.detector_model.is_some() && kind != DetectorKind::Yunet {
+            return Err(conflict("--detector-model goes with --detector yunet only"));
         }
+        match kind {
+            DetectorKind::Rustface => self.rustface().map_err(Failure::from),
+            DetectorKind::Yunet => self.yunet(),
+            DetectorKind::None => Ok(Box::new(WholeFrame)),
+            DetectorKind::Roi => match self.region {
+                Some(region) => Ok(Box::new(Region(region))),
+                None => Err(conflict("--detector roi needs --region X,Y,W,H")),
+            },
+        }
+    }
+
+    /// A wrong file is a wrong configuration.
+    fn yunet(&self) -> Result<Box<dyn Detector>, Failure> {
+        let Some(path) = &self.detector_model else {
+            return Err(conflict("--detector yunet needs --detector-model FILE"));
+        };
+        let default = yunet::Settings::default();
+        let settings = yunet::Settings {
+            min_face: self.min_face.map(f32::from),
+            min_score: self.min_score.unwrap_or(default.min_score),
+        };
+        let detector = YunetDetector::load(path, settings).map_err(configuration)?;
+        Ok(Box::new(detector))
     }
 
     fn rustface(&self) -> Result<Box<dyn Detector>, DetectError> {

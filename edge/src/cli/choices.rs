@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use fer_edge::config::{
-    self, ConfigError, DetectorKind, FlagValue, Loaded, Origin, Places, Vision, variables,
+    self, ConfigError, DetectorKind, FlagValue, Kind, Loaded, Origin, Places, Vision, variables,
 };
 use fer_edge::infer::TractClassifier;
 use fer_edge::vision::Detector;
 use fer_edge::vision::roi::{Region, WholeFrame};
 use fer_edge::vision::rustface::{self, RustfaceDetector};
+use fer_edge::vision::yunet::{self, YunetDetector};
 use fer_models::ModelPackage;
 
 use super::{Failure, configuration, conflict};
@@ -82,9 +83,13 @@ pub(super) struct DetectorChoice {
     /// Smallest face to find [default: an eighth of the frame's shorter side, at least 48]
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u16).range(20..))]
     min_face: Option<u16>,
-    /// Drop faces that the detector is less sure of; useful are 0.9 to 4.5 [default: 2]
+    /// Drop faces that the detector is less sure of; useful are 0.9 to 4.5 [default: 2], with yunet
+    /// 0.5 to 0.9 [default: 0.7]
     #[arg(long, value_name = "SCORE", value_parser = parse_positive)]
     min_score: Option<f32>,
+    /// ONNX file of a YuNet, for --detector yunet
+    #[arg(long, value_name = "FILE")]
+    detector_model: Option<PathBuf>,
 }
 
 /// Opens a model, by default the embedded one, and plans it; whatever is wrong with it is a
@@ -118,34 +123,47 @@ impl ModelChoice {
 
 /// The detector that the settings mean.
 pub(super) fn build_detector(vision: &Vision) -> Result<Box<dyn Detector>, Failure> {
-    Ok(match (vision.detector(), vision.rect()) {
-        (DetectorKind::Roi, Some(region)) => Box::new(Region(region)),
-        (DetectorKind::None, _) => Box::new(WholeFrame),
-        // A region without its rectangle is refused where settings are checked.
-        (DetectorKind::Roi, None) => return Err(conflict("--detector roi needs --region X,Y,W,H")),
-        (DetectorKind::Rustface, _) => {
-            let default = rustface::Settings::default();
-            Box::new(RustfaceDetector::new(rustface::Settings {
-                min_face: vision.min_face.map(f32::from),
-                min_score: vision.min_score.unwrap_or(default.min_score),
-            })?)
+    let min_face = vision.min_face.map(f32::from);
+    Ok(match vision.kind() {
+        Kind::Region(region) => Box::new(Region(region)),
+        Kind::WholeFrame => Box::new(WholeFrame),
+        Kind::Rustface => {
+            let default = rustface::Settings::default().min_score;
+            let min_score = vision.min_score.unwrap_or(default);
+            let settings = rustface::Settings { min_face, min_score };
+            Box::new(RustfaceDetector::new(settings)?)
+        }
+        Kind::Yunet(path) => {
+            let default = yunet::Settings::default().min_score;
+            let min_score = vision.min_score.unwrap_or(default);
+            let settings = yunet::Settings { min_face, min_score };
+            // A wrong file is a wrong configuration.
+            Box::new(YunetDetector::load(path, settings).map_err(configuration)?)
         }
     })
 }
 
 impl DetectorChoice {
+    /// The detector that the flags ask for, outright or by what belongs to it.
+    fn kind(&self) -> Option<DetectorKind> {
+        let region = self.region.map(|_| DetectorKind::Roi);
+        let model = self.detector_model.as_ref().map(|_| DetectorKind::Yunet);
+        self.detector.or(region).or(model)
+    }
+
     /// Refuses flags that contradict each other.
     fn check(&self) -> Result<(), Failure> {
-        let roi = self.region.is_some();
-        let kind = self.detector.or(roi.then_some(DetectorKind::Roi));
-        if roi && kind != Some(DetectorKind::Roi) {
+        let kind = self.kind();
+        if self.region.is_some() && kind != Some(DetectorKind::Roi) {
             return Err(conflict("--region goes with --detector roi only"));
         }
-        if (self.min_face.is_some() || self.min_score.is_some())
-            && kind.is_some_and(|kind| kind != DetectorKind::Rustface)
-        {
+        if self.detector_model.is_some() && kind != Some(DetectorKind::Yunet) {
+            return Err(conflict("--detector-model goes with --detector yunet only"));
+        }
+        let searches = !matches!(kind, Some(DetectorKind::Roi | DetectorKind::None));
+        if (self.min_face.is_some() || self.min_score.is_some()) && !searches {
             return Err(conflict(
-                "--min-face and --min-score go with --detector rustface only",
+                "--min-face and --min-score go with --detector rustface or yunet only",
             ));
         }
         Ok(())
@@ -155,13 +173,16 @@ impl DetectorChoice {
     pub(super) fn values(&self) -> Result<Vec<FlagValue>, Failure> {
         self.check()?;
         let mut values = Vec::new();
-        // A region on the command line outdoes a detector in a file.
-        let kind = self.detector.or(self.region.map(|_| DetectorKind::Roi));
-        if let Some(kind) = kind.and_then(|kind| kind.to_possible_value()) {
+        // What belongs to a detector outdoes the detector of a file.
+        if let Some(kind) = self.kind().and_then(|kind| kind.to_possible_value()) {
             values.push(("vision.detector", kind.get_name().into(), "--detector"));
         }
         if let Some(region) = self.region {
             values.push(("vision.region", region.to_vec().into(), "--region"));
+        }
+        if let Some(path) = &self.detector_model {
+            let path = path.to_string_lossy();
+            values.push(("vision.detector_model", path.as_ref().into(), "--detector-model"));
         }
         if let Some(pixels) = self.min_face {
             values.push(("vision.min_face", i64::from(pixels).into(), "--min-face"));

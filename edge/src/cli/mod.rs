@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod bench;
+mod cameras;
 mod choices;
 mod config;
 mod logs;
@@ -23,6 +24,7 @@ mod run;
         fer-edge run portrait.jpg             one picture\n  \
         fer-edge run --detector none faces/   a folder of cut-out faces\n  \
         ffmpeg -i clip.mp4 -f yuv4mpegpipe - | fer-edge run -\n  \
+        fer-edge cameras                      the cameras of this machine\n  \
         fer-edge bench                        milliseconds per face on this machine\n  \
         fer-edge model --model models/zoo/vgg19-lite\n  \
         fer-edge config show                  every setting and where it comes from\n\n\
@@ -39,6 +41,8 @@ struct Cli {
 enum Command {
     /// Print an emotion for each face of each frame, as JSON lines
     Run(run::RunArgs),
+    /// List the cameras of this machine and what they can do
+    Cameras(cameras::CamerasArgs),
     /// Measure milliseconds per face on this machine
     Bench(bench::BenchArgs),
     /// Show what a model is, and check it
@@ -70,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(&args),
+            Command::Cameras(args) => cameras::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Model(args) => model::run(&args),
             Command::Config(args) => config::run(&args),

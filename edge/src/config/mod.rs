@@ -19,7 +19,7 @@ pub mod variables;
 
 pub use files::{DEFAULT_FILE, DROP_INS};
 pub use layers::{Layers, Origin};
-pub use tables::{DetectorKind, Model, Service, Smoothing, Vision};
+pub use tables::{DetectorKind, Kind, Model, Service, Smoothing, Vision};
 pub use value::KeyError;
 
 /// Everything that can be set.

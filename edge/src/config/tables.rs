@@ -1,6 +1,6 @@
 //! The tables that belong to no single module: what to look at, with which model, and the service.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fer_models::Rect;
 use serde::{Deserialize, Serialize};
@@ -15,18 +15,36 @@ use crate::smooth;
 pub enum DetectorKind {
     /// SeetaFace, embedded: upright frontal faces
     Rustface,
+    /// A YuNet from an ONNX file, given by --detector-model
+    Yunet,
     /// The whole frame is a face
     None,
     /// A fixed region, given by --region
     Roi,
 }
 
+/// A detector with what it needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind<'a> {
+    /// SeetaFace, embedded.
+    Rustface,
+    /// YuNet from a file.
+    Yunet(&'a Path),
+    /// The whole frame.
+    WholeFrame,
+    /// A fixed region.
+    Region(Rect),
+}
+
 /// `[vision]`: how faces are found and followed.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vision {
-    /// How faces are found; by default rustface, or roi where there is a region.
+    /// How faces are found; by default rustface, roi where there is a region, yunet where there is its
+    /// file.
     pub detector: Option<DetectorKind>,
+    /// ONNX file of a YuNet.
+    pub detector_model: Option<PathBuf>,
     /// Where the face is, as x, y, width and height in pixels of the frame.
     pub region: Option<[f32; 4]>,
     /// Smallest face to find, in pixels; by default an eighth of the frame's shorter side.
@@ -41,6 +59,7 @@ impl Default for Vision {
     fn default() -> Self {
         Self {
             detector: None,
+            detector_model: None,
             region: None,
             min_face: None,
             min_score: None,
@@ -50,24 +69,26 @@ impl Default for Vision {
 }
 
 impl Vision {
-    /// The detector that is meant.
+    /// The detector that is meant, with what it needs; rustface where that is missing, which
+    /// validation refuses.
     #[must_use]
-    pub fn detector(&self) -> DetectorKind {
-        self.detector.unwrap_or(match self.region {
-            Some(_) => DetectorKind::Roi,
-            None => DetectorKind::Rustface,
-        })
-    }
-
-    /// The fixed region.
-    #[must_use]
-    pub fn rect(&self) -> Option<Rect> {
-        self.region.map(|[x, y, width, height]| Rect {
+    pub fn kind(&self) -> Kind<'_> {
+        let region = self.region.map(|[x, y, width, height]| Rect {
             x,
             y,
             width,
             height,
-        })
+        });
+        let region = region.map(Kind::Region);
+        let yunet = self.detector_model.as_deref().map(Kind::Yunet);
+        match self.detector {
+            Some(DetectorKind::Rustface) => None,
+            Some(DetectorKind::Yunet) => yunet,
+            Some(DetectorKind::None) => Some(Kind::WholeFrame),
+            Some(DetectorKind::Roi) => region,
+            None => region.or(yunet),
+        }
+        .unwrap_or(Kind::Rustface)
     }
 
     pub(super) fn validate(&self) -> Result<(), KeyError> {
@@ -80,8 +101,15 @@ impl Vision {
                     "expected x, y, width and height, the last two at least 1",
                 );
             }
-        } else if self.detector() == DetectorKind::Roi {
-            return error("detector", "roi needs region = [x, y, width, height]");
+        }
+        match self.detector {
+            Some(DetectorKind::Roi) if self.region.is_none() => {
+                return error("detector", "roi needs region = [x, y, width, height]");
+            }
+            Some(DetectorKind::Yunet) if self.detector_model.is_none() => {
+                return error("detector", "yunet needs detector_model = \"FILE\"");
+            }
+            _ => {}
         }
         if self.min_face.is_some_and(|pixels| pixels < 20) {
             return error("min_face", "expected at least 20");

@@ -25,6 +25,7 @@ pub const CONFIG_FILE: &str = "FER_EDGE_CONFIG";
 #[rustfmt::skip]
 pub static VARIABLES: &[(&str, &str, Kind)] = &[
     ("FER_EDGE_VISION_DETECTOR", "vision.detector", Kind::Text),
+    ("FER_EDGE_VISION_DETECTOR_MODEL", "vision.detector_model", Kind::Text),
     ("FER_EDGE_VISION_REGION", "vision.region", Kind::Literal),
     ("FER_EDGE_VISION_MIN_FACE", "vision.min_face", Kind::Literal),
     ("FER_EDGE_VISION_MIN_SCORE", "vision.min_score", Kind::Literal),

@@ -3,6 +3,7 @@
 //! Numbers only. Nothing here can hold a picture.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Where the camera is in its life.
@@ -83,6 +84,7 @@ pub struct Health {
     observed: Box<[AtomicU64]>,
     mqtt_connected: AtomicBool,
     mqtt_dropped: AtomicU64,
+    mqtt_trouble: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -101,6 +103,7 @@ impl Health {
             observed: (0..labels).map(|_| AtomicU64::new(0)).collect(),
             mqtt_connected: AtomicBool::new(false),
             mqtt_dropped: AtomicU64::new(0),
+            mqtt_trouble: Mutex::default(),
         }
     }
 
@@ -211,6 +214,23 @@ impl Health {
     #[must_use]
     pub fn mqtt_dropped(&self) -> u64 {
         self.mqtt_dropped.load(Relaxed)
+    }
+
+    /// Says why the broker is not connected; nothing when it is.
+    pub fn set_mqtt_trouble(&self, reason: Option<String>) {
+        *self
+            .mqtt_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why the broker is not connected, where that was tried.
+    #[must_use]
+    pub fn mqtt_trouble(&self) -> Option<String> {
+        self.mqtt_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

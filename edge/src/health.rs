@@ -3,6 +3,7 @@
 //! Numbers only. Nothing here can hold a picture.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Where the camera is in its life.
@@ -84,6 +85,7 @@ pub struct Health {
     mqtt_connected: AtomicBool,
     mqtt_dropped: AtomicU64,
     beats: AtomicU64,
+    mqtt_trouble: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -103,6 +105,7 @@ impl Health {
             mqtt_connected: AtomicBool::new(false),
             mqtt_dropped: AtomicU64::new(0),
             beats: AtomicU64::new(0),
+            mqtt_trouble: Mutex::default(),
         }
     }
 
@@ -224,6 +227,23 @@ impl Health {
     #[must_use]
     pub fn mqtt_dropped(&self) -> u64 {
         self.mqtt_dropped.load(Relaxed)
+    }
+
+    /// Says why the broker is not connected; nothing when it is.
+    pub fn set_mqtt_trouble(&self, reason: Option<String>) {
+        *self
+            .mqtt_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why the broker is not connected, where that was tried.
+    #[must_use]
+    pub fn mqtt_trouble(&self) -> Option<String> {
+        self.mqtt_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod capture;
 pub mod control;
 pub mod health;
+pub mod http;
 pub mod infer;
 pub mod pipeline;
 pub mod processor;

@@ -15,6 +15,7 @@ pub mod capture;
 pub mod config;
 pub mod control;
 pub mod health;
+pub mod http;
 pub mod infer;
 pub mod pipeline;
 pub mod processor;

@@ -24,5 +24,6 @@ pub mod queue;
 pub mod secret;
 pub mod service;
 pub mod smooth;
+pub mod thermal;
 pub mod vision;
 pub mod watch;

@@ -4,12 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::thermal;
+
 /// Measures load and temperature; a test brings its own.
 pub trait Gauges {
     /// Processor time that this process has used, over all threads.
     fn cpu_time(&mut self) -> Option<Duration>;
 
-    /// Temperature of the hottest zone.
+    /// Temperature of the processor.
     fn celsius(&mut self) -> Option<f32>;
 }
 
@@ -27,7 +29,7 @@ impl Default for SystemGauges {
     fn default() -> Self {
         Self {
             stat: "/proc/self/stat".into(),
-            thermal: "/sys/class/thermal".into(),
+            thermal: thermal::ZONES.into(),
         }
     }
 }
@@ -44,19 +46,7 @@ impl Gauges for SystemGauges {
     }
 
     fn celsius(&mut self) -> Option<f32> {
-        let zones = fs::read_dir(&self.thermal).ok()?.flatten();
-        zones
-            .filter(|zone| {
-                zone.file_name()
-                    .as_encoded_bytes()
-                    .starts_with(b"thermal_zone")
-            })
-            .filter_map(|zone| fs::read_to_string(zone.path().join("temp")).ok())
-            .filter_map(|text| text.trim().parse::<f32>().ok())
-            .map(|millicelsius| millicelsius / 1000.0)
-            // A zone that is switched off reads as absolute zero or below.
-            .filter(|celsius| *celsius > -50.0)
-            .max_by(f32::total_cmp)
+        thermal::read(&self.thermal).map(|celsius| celsius as f32)
     }
 }
 
@@ -75,26 +65,15 @@ mod tests {
     }
 
     #[test]
-    fn odd_program_names_and_dead_zones_are_read_right() {
+    fn odd_program_names_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
-        let zone = |name: &str, text: &str| {
-            let zone = folder.path().join(name);
-            fs::create_dir(&zone).unwrap();
-            fs::write(zone.join("temp"), text).unwrap();
-        };
-        zone("thermal_zone0", "48500\n");
-        zone("thermal_zone1", "61250\n");
-        zone("thermal_zone2", "-274000\n");
-        zone("cooling_device0", "99000\n");
         let stat = folder.path().join("stat");
         fs::write(&stat, "7 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 150 50 0 0\n").unwrap();
         let mut gauges = SystemGauges {
             stat,
-            thermal: folder.path().to_owned(),
+            thermal: "/nowhere".into(),
         };
         assert_eq!(gauges.cpu_time(), Some(Duration::from_secs(2)));
-        assert_eq!(gauges.celsius(), Some(61.25));
-        gauges.thermal = "/nowhere".into();
         assert_eq!(gauges.celsius(), None);
     }
 }

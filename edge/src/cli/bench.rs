@@ -7,11 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use fer_edge::capture::demo::Demo;
 use fer_edge::capture::{Frame, Source, Step};
-use fer_edge::processor::{Processor, Settings};
+use fer_edge::processor::Processor;
+use fer_edge::service::stages;
 use fer_models::machine;
 
-use super::Failure;
-use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, build_detector, load_model};
+use super::choices::{ConfigChoice, DetectorChoice, ModelChoice};
+use super::{Failure, configuration};
 
 #[derive(Debug, Args)]
 #[command(
@@ -46,15 +47,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let mut flags = args.detector.values()?;
     flags.extend(args.model.values());
     let config = args.config.load(flags)?.config;
-    let detector = build_detector(&config.vision)?;
-    let (package, classifier) = load_model(config.model.path.as_deref())?;
+    let (package, mut processor) = stages::processor(&config).map_err(configuration)?;
     let manifest = &package.manifest;
-    let mut processor = Processor::new(
-        manifest,
-        detector,
-        Box::new(classifier),
-        Settings::default(),
-    );
     let samples = measure(&mut processor, args.frames)?;
 
     let mut out = String::new();

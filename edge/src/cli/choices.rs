@@ -1,17 +1,14 @@
 //! Flags that several subcommands share, and what they stand for.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use fer_edge::config::{
-    self, ConfigError, DetectorKind, FlagValue, Kind, Loaded, Origin, Places, Vision, variables,
+    self, ConfigError, DetectorKind, FlagValue, Loaded, Origin, Places, variables,
 };
 use fer_edge::infer::TractClassifier;
-use fer_edge::vision::Detector;
-use fer_edge::vision::roi::{Region, WholeFrame};
-use fer_edge::vision::rustface::{self, RustfaceDetector};
-use fer_edge::vision::yunet::{self, YunetDetector};
+use fer_edge::service::stages;
 use fer_models::ModelPackage;
 
 use super::{Failure, configuration, conflict};
@@ -92,20 +89,6 @@ pub(super) struct DetectorChoice {
     detector_model: Option<PathBuf>,
 }
 
-/// Opens a model, by default the embedded one, and plans it; whatever is wrong with it is a
-/// configuration error.
-pub(super) fn load_model(model: Option<&Path>) -> Result<(ModelPackage, TractClassifier), Failure> {
-    let package = match model {
-        Some(path) => ModelPackage::open(path).map_err(configuration)?,
-        None => ModelPackage::embedded(),
-    };
-    let classifier = TractClassifier::load(&package).map_err(|e| {
-        let folder = model.unwrap_or(Path::new("the embedded model"));
-        Failure::Configuration(anyhow::Error::new(e).context(folder.display().to_string()))
-    })?;
-    Ok((package, classifier))
-}
-
 impl ModelChoice {
     /// The flag as a value of the configuration.
     pub(super) fn values(&self) -> Vec<FlagValue> {
@@ -117,30 +100,8 @@ impl ModelChoice {
 
     /// The model that the flag names, whatever the configuration says.
     pub(super) fn load(&self) -> Result<(ModelPackage, TractClassifier), Failure> {
-        load_model(self.model.as_deref())
+        stages::model(self.model.as_deref()).map_err(configuration)
     }
-}
-
-/// The detector that the settings mean.
-pub(super) fn build_detector(vision: &Vision) -> Result<Box<dyn Detector>, Failure> {
-    let min_face = vision.min_face.map(f32::from);
-    Ok(match vision.kind() {
-        Kind::Region(region) => Box::new(Region(region)),
-        Kind::WholeFrame => Box::new(WholeFrame),
-        Kind::Rustface => {
-            let default = rustface::Settings::default().min_score;
-            let min_score = vision.min_score.unwrap_or(default);
-            let settings = rustface::Settings { min_face, min_score };
-            Box::new(RustfaceDetector::new(settings)?)
-        }
-        Kind::Yunet(path) => {
-            let default = yunet::Settings::default().min_score;
-            let min_score = vision.min_score.unwrap_or(default);
-            let settings = yunet::Settings { min_face, min_score };
-            // A wrong file is a wrong configuration.
-            Box::new(YunetDetector::load(path, settings).map_err(configuration)?)
-        }
-    })
 }
 
 impl DetectorChoice {
@@ -182,7 +143,11 @@ impl DetectorChoice {
         }
         if let Some(path) = &self.detector_model {
             let path = path.to_string_lossy();
-            values.push(("vision.detector_model", path.as_ref().into(), "--detector-model"));
+            values.push((
+                "vision.detector_model",
+                path.as_ref().into(),
+                "--detector-model",
+            ));
         }
         if let Some(pixels) = self.min_face {
             values.push(("vision.min_face", i64::from(pixels).into(), "--min-face"));

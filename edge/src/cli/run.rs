@@ -5,27 +5,21 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::Args;
+use fer_edge::capture::camera::{self, Address};
 use fer_edge::capture::paced::Paced;
 use fer_edge::capture::{self, Input, Source};
-use fer_edge::config::{self, Config, FlagValue};
-use fer_edge::control::Control;
-use fer_edge::health::{Dropped, Health};
+use fer_edge::config::{self, FlagValue, Loaded, Origin};
+use fer_edge::health::Dropped;
 use fer_edge::pipeline::Shared;
-use fer_edge::processor::Processor;
-use fer_edge::publish::fanout::{Fanout, Slot};
-use fer_edge::publish::jsonl::JsonLines;
-use fer_edge::service::{self, Stages};
-use fer_edge::watch::Watch;
+use fer_edge::service::{self, ServiceError, Stages, stages};
 
-use super::Failure;
-use super::choices::{
-    ConfigChoice, DetectorChoice, ModelChoice, build_detector, environment, load_model,
-    parse_positive,
-};
+use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, environment, parse_positive};
+use super::{Failure, configuration, conflict};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    fer-edge run                              the built-in demo\n  \
+    fer-edge run demo                         the built-in demo\n  \
+    fer-edge run v4l2:auto                    the first camera that delivers pictures\n  \
     fer-edge run --realtime demo              the demo at the speed of a camera\n  \
     fer-edge run --raw --detector none faces/ cut-out faces, each judged for itself\n  \
     fer-edge run --every-n-frames 5 clip.y4m  search faces in every fifth frame only\n  \
@@ -33,10 +27,10 @@ use super::choices::{
     Each line of the output is one frame; docs/json-lines.md describes it. What flags don't say is \
     taken from the configuration: `fer-edge config show`.")]
 pub(super) struct RunArgs {
-    /// demo, a picture, a folder of pictures, a .y4m, .mjpeg or .mjpg file, or - for stdin (Y4M or
-    /// MJPEG); write ./demo for a file of that name
-    #[arg(default_value = "demo")]
-    input: OsString,
+    /// A camera (v4l2:auto, /dev/video0, rpicam, jetson, http://...), a picture, a folder of pictures, a
+    /// .y4m, .mjpeg or .mjpg file, - for stdin (Y4M or MJPEG), or demo; write ./demo for a file of that
+    /// name [default: the camera of the configuration; demo where there is none]
+    input: Option<OsString>,
     #[command(flatten)]
     config: ConfigChoice,
     #[command(flatten)]
@@ -99,43 +93,66 @@ impl RunArgs {
         let mut values = self.detector.values()?;
         values.extend(self.model.values());
         values.extend(self.smoothing.values());
+        if let Some(device) = self.camera() {
+            values.push(("camera.device", device.into(), "INPUT"));
+        }
         if let Some(n) = self.every_n_frames {
             values.push(("vision.every_n_frames", n.into(), "--every-n-frames"));
         }
         Ok(values)
     }
 
-    fn open(&self) -> Result<Box<dyn Source>, Failure> {
-        let source = capture::open(&Input::from(self.input.clone()), f64::from(self.fps))?;
+    fn open(&self, loaded: &Loaded, shared: &Shared) -> Result<Box<dyn Source>, Failure> {
+        if self.wants_camera(loaded) {
+            if self.realtime {
+                return Err(conflict("--realtime goes with recordings only"));
+            }
+            let health = Arc::clone(&shared.health);
+            let control = Arc::clone(&shared.control);
+            return camera::open(&loaded.config.camera, health, control).map_err(configuration);
+        }
+        let input = self.input.clone().unwrap_or_else(|| "demo".into());
+        let source = capture::open(&Input::from(input), f64::from(self.fps))?;
         Ok(if self.realtime {
             Box::new(Paced::new(source))
         } else {
             source
         })
     }
+
+    /// The camera that the argument names.
+    fn camera(&self) -> Option<&str> {
+        let input = self.input.as_ref()?.to_str()?;
+        Address::is_camera(input).then_some(input)
+    }
+
+    /// A camera is named here or, where nothing is, in the configuration.
+    fn wants_camera(&self, loaded: &Loaded) -> bool {
+        let configured = || loaded.layers.origin("camera.device") != Origin::BuiltIn;
+        self.camera().is_some() || (self.input.is_none() && configured())
+    }
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let flags = args.values()?;
-    let config = args.config.load(flags.clone())?.config;
-    let detector = build_detector(&config.vision)?;
-    let (package, classifier) = load_model(config.model.path.as_deref())?;
+    let loaded = args.config.load(flags.clone())?;
+    let config = &loaded.config;
+    let (package, mut processor) = stages::processor(config).map_err(configuration)?;
     let manifest = &package.manifest;
-    let shared = share(&config, manifest.labels.len());
-    let source = args.open()?;
+    let shared = service::share(config, manifest.labels.len());
+    let source = args.open(&loaded, &shared)?;
     tracing::info!(source = source.name(), model = manifest.name, "started");
 
-    let settings = shared.tuning.get().processing;
-    let mut processor = Processor::new(manifest, detector, Box::new(classifier), settings);
     let places = args.config.places(flags);
     let reread = Box::new(move || config::load(&places, environment()));
     let stages = Stages {
         source,
         processor: &mut processor,
-        sink: &mut sinks(&config),
+        labels: Arc::new(manifest.labels.clone()),
+        model: &manifest.name,
         limit: args.frames,
     };
-    let result = service::run(stages, config, reread, &shared);
+    let result = service::run(stages, loaded.config, reread, &shared);
     let health = &shared.health;
     writeln!(
         io::stderr().lock(),
@@ -145,29 +162,10 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         health.dropped(Dropped::Bad),
         health.dropped(Dropped::Late),
     )?;
-    Ok(result?)
-}
-
-/// What the pipeline shares with the threads around it, as the configuration says.
-fn share(config: &Config, labels: usize) -> Shared {
-    let control = Control::default();
-    // Checked with the configuration.
-    control.set_threshold(config.service.threshold);
-    Shared {
-        health: Arc::new(Health::new(labels)),
-        control: Arc::new(control),
-        tuning: Arc::new(Watch::new(service::tuning(config))),
-    }
-}
-
-fn sinks(config: &Config) -> Fanout {
-    let mut fanout = Fanout::default();
-    if config.service.stdout {
-        let stdout = Slot::default();
-        stdout.put(Some(Box::new(JsonLines::new(io::stdout()))));
-        fanout.add(stdout);
-    }
-    fanout
+    result.map_err(|error| match error {
+        ServiceError::Outlet(outlet) if outlet.is_configuration() => configuration(outlet),
+        error => error.into(),
+    })
 }
 
 fn parse_fraction(text: &str) -> Result<f32, String> {

@@ -14,6 +14,7 @@ mod layers;
 mod nearest;
 mod show;
 mod tables;
+mod validate;
 mod value;
 pub mod variables;
 
@@ -22,32 +23,28 @@ pub use layers::{Layers, Origin};
 pub use tables::{DetectorKind, Kind, Model, Service, Smoothing, Vision};
 pub use value::KeyError;
 
+use crate::capture::camera;
+use crate::http;
+use crate::publish::mqtt;
+
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Which camera, and how patient to be with it.
+    pub camera: camera::Settings,
     /// How faces are found and followed.
     pub vision: Vision,
     /// How scores become decisions.
     pub smoothing: Smoothing,
     /// Which model to run.
     pub model: Model,
+    /// The connection to an MQTT broker.
+    pub mqtt: mqtt::Settings,
+    /// The kiosk page and its server.
+    pub http: http::Settings,
     /// The program as a whole.
     pub service: Service,
-}
-
-impl Config {
-    /// Checks what types can't say.
-    ///
-    /// # Errors
-    /// Returns the first key with a value that makes no sense.
-    fn validate(&self) -> Result<(), KeyError> {
-        self.vision.validate().map_err(|e| e.within("vision"))?;
-        self.smoothing
-            .validate()
-            .map_err(|e| e.within("smoothing"))?;
-        self.service.validate().map_err(|e| e.within("service"))
-    }
 }
 
 /// A value that a flag set: key, value and the flag's name.

@@ -17,9 +17,10 @@ use super::response::{self, Answer, Refusal};
 use super::route::{self, Route};
 use super::settings::Settings;
 use super::status::Status;
-use super::{metrics, page, stream, temperature};
+use super::{metrics, page, stream};
 use crate::control::Control;
 use crate::health::Health;
+use crate::thermal;
 
 /// Frames flow while the last one is no older than this.
 const FLOWING: Duration = Duration::from_secs(5);
@@ -119,7 +120,7 @@ fn content(route: Route, shared: &Shared) -> Answer {
         Route::Alive => Answer::line(Fine, "alive".to_owned()),
         Route::Ready => ready(shared),
         Route::Metrics => {
-            let celsius = temperature::read(Path::new(temperature::ZONES));
+            let celsius = thermal::read(Path::new(thermal::ZONES));
             let text = metrics::text(&shared.health, &shared.labels, &shared.model, celsius);
             Answer::new(Fine, metrics::CONTENT_TYPE, text.into_bytes())
         }

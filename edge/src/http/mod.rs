@@ -28,9 +28,8 @@ mod server;
 pub mod settings;
 mod status;
 mod stream;
-mod temperature;
 
 pub use classify::Classify;
 pub use events::EventSink;
 pub use server::{HttpError, Server};
-pub use settings::Settings;
+pub use settings::{Settings, SettingsError};

@@ -45,7 +45,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            enabled: true,
+            enabled: false,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
             token: None,
             token_file: None,

@@ -5,6 +5,8 @@ use crate::pipeline::{Shared, Tuning};
 use crate::processor;
 use crate::vision::track;
 
+use super::outlets::{Outlet, Outlets};
+
 /// Reads the configuration again, from the places it first came from.
 pub type Reread = Box<dyn FnMut() -> Result<Loaded, ConfigError> + Send>;
 
@@ -13,21 +15,23 @@ pub(super) struct Reloader {
     current: Config,
     reread: Reread,
     shared: Shared,
+    outlets: Outlets,
 }
 
 /// What became of a change.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Changes {
     applied: Vec<&'static str>,
     need_restart: Vec<&'static str>,
 }
 
 impl Reloader {
-    pub(super) fn new(current: Config, reread: Reread, shared: Shared) -> Self {
+    pub(super) fn new(current: Config, reread: Reread, shared: Shared, outlets: Outlets) -> Self {
         Self {
             current,
             reread,
             shared,
+            outlets,
         }
     }
 
@@ -60,46 +64,74 @@ impl Reloader {
 
     fn apply(&mut self, new: Config) -> Changes {
         let mut changes = Changes::default();
-        let mut note = |changed: bool, applied: bool, name| {
-            if changed && applied {
-                changes.applied.push(name);
-            } else if changed {
+        self.tune(&new, &mut changes);
+        let Self {
+            current: old,
+            outlets,
+            ..
+        } = self;
+        for outlet in Outlet::ALL {
+            if !outlet.differs(old, &new) {
+                continue;
+            }
+            // A camera that was told to look elsewhere still looks at the old place: /v1/classify and
+            // the device's name follow the configuration that is in force.
+            let mut next = old.clone();
+            match outlet {
+                Outlet::Mqtt => next.mqtt = new.mqtt.clone(),
+                Outlet::Http => next.http = new.http.clone(),
+            }
+            match outlets.reopen(outlet, &next) {
+                Ok(()) => changes.applied.push(outlet.name()),
+                Err(error) => tracing::error!(%error, "{} stays closed", outlet.name()),
+            }
+            *old = next;
+        }
+        for (differs, name) in [
+            (old.camera != new.camera, "camera"),
+            (old.vision != new.vision, "vision"),
+            (old.model != new.model, "model"),
+            (old.service != new.service, "service"),
+        ] {
+            if differs {
                 changes.need_restart.push(name);
             }
-        };
-        let old = &mut self.current;
-        note(old.smoothing != new.smoothing, true, "smoothing");
-        let every_n = new.vision.every_n_frames;
-        note(
-            old.vision.every_n_frames != every_n,
-            true,
-            "vision.every_n_frames",
-        );
-        note(
-            old.service.threshold != new.service.threshold,
-            true,
-            "service.threshold",
-        );
-        note(
-            old.service.budget() != new.service.budget(),
-            true,
-            "service.max_*",
-        );
-        if old.service.threshold != new.service.threshold {
-            self.shared.control.set_threshold(new.service.threshold);
         }
-        // What was applied is in force; the rest stays as it was at the start.
-        old.smoothing = new.smoothing;
+        changes
+    }
+
+    /// Takes over what the pipeline picks up while it runs.
+    fn tune(&mut self, new: &Config, changes: &mut Changes) {
+        let old = &mut self.current;
+        let every_n = new.vision.every_n_frames;
+        let threshold = new.service.threshold;
+        for (differs, name) in [
+            (old.smoothing != new.smoothing, "smoothing"),
+            (
+                old.vision.every_n_frames != every_n,
+                "vision.every_n_frames",
+            ),
+            (old.service.threshold != threshold, "service.threshold"),
+            (
+                old.service.budget() != new.service.budget(),
+                "service.max_*",
+            ),
+        ] {
+            if differs {
+                changes.applied.push(name);
+            }
+        }
+        // Somebody may have set another one meanwhile, over MQTT: only a change in the file counts.
+        if old.service.threshold != threshold {
+            self.shared.control.set_threshold(threshold);
+        }
+        old.smoothing = new.smoothing.clone();
         old.vision.every_n_frames = every_n;
-        old.service.threshold = new.service.threshold;
+        old.service.threshold = threshold;
         old.service.max_fps = new.service.max_fps;
         old.service.max_cpu_percent = new.service.max_cpu_percent;
         old.service.max_celsius = new.service.max_celsius;
-        note(old.vision != new.vision, false, "vision");
-        note(old.model != new.model, false, "model");
-        note(old.service != new.service, false, "service");
         self.shared.tuning.set(tuning(old));
-        changes
     }
 }
 

@@ -4,17 +4,22 @@ use std::fs;
 use std::path::Path;
 
 /// Where the kernel lists its sensors.
-pub(super) const ZONES: &str = "/sys/class/thermal";
+pub const ZONES: &str = "/sys/class/thermal";
 
 /// Degrees Celsius of the hottest processor zone, or of the hottest zone where none says that it is a
 /// processor's; `None` without sensors.
-pub(super) fn read(zones: &Path) -> Option<f64> {
+#[must_use]
+pub fn read(zones: &Path) -> Option<f64> {
     let mut hottest: Option<(bool, f64)> = None;
     for zone in fs::read_dir(zones).ok()?.flatten() {
         let text = |file| fs::read_to_string(zone.path().join(file)).ok();
         let Some(millis) = text("temp").and_then(|t| t.trim().parse::<f64>().ok()) else {
             continue;
         };
+        // A zone that is switched off reads as absolute zero or below.
+        if !(-50_000.0..).contains(&millis) {
+            continue;
+        }
         let kind = text("type").unwrap_or_default().to_ascii_lowercase();
         let processor = ["cpu", "soc", "pkg"].iter().any(|name| kind.contains(name));
         let found = (processor, millis / 1000.0);
@@ -38,6 +43,7 @@ mod tests {
             ("cpu-thermal", "48250\n"),
             ("CPU-therm", "51000"),
             ("soc0-thermal", "broken"),
+            ("soc1-thermal", "-274000"),
         ];
         for (i, (kind, temp)) in zones.into_iter().enumerate() {
             let zone = dir.path().join(format!("thermal_zone{i}"));

@@ -63,11 +63,7 @@ impl Browser {
                 "--no-first-run",
             ])
             .args(["--disable-dev-shm-usage", "--disable-background-networking"])
-            .args([
-                "--window-size=1280,720",
-                "--hide-scrollbars",
-                "--remote-debugging-pipe",
-            ])
+            .args(["--hide-scrollbars", "--remote-debugging-pipe"])
             .arg(format!(
                 "--user-data-dir={}",
                 folder.path().join("profile").display()
@@ -113,6 +109,7 @@ impl Browser {
         for domain in ["Page", "Network", "Log", "Runtime"] {
             self.call(&format!("{domain}.enable"), json!({}));
         }
+        self.resize(1280, 720);
     }
 
     /// Calls a method of the protocol and waits for its result.
@@ -201,6 +198,13 @@ impl Browser {
         hex.chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
             .collect()
+    }
+
+    /// Sets the size of the screen.
+    pub(crate) fn resize(&mut self, width: u32, height: u32) {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
     /// Sets what the system is said to prefer.

@@ -136,14 +136,10 @@ fn methods_and_unknown_lengths_are_refused() {
     let address = running.address;
     let post = post(address, "/", b"");
     assert_eq!(post.status, 405);
-    assert!(
-        post.head.contains("\r\nAllow: GET, HEAD\r\n"),
-        "{}",
-        post.head
-    );
+    assert!(post.head.ends_with("\r\nAllow: GET, HEAD"), "{}", post.head);
     let get = get(address, "/v1/classify", "");
     assert_eq!(get.status, 405);
-    assert!(get.head.contains("\r\nAllow: POST\r\n"), "{}", get.head);
+    assert!(get.head.ends_with("\r\nAllow: POST"), "{}", get.head);
     let chunked = format!(
         "POST /v1/classify HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     );

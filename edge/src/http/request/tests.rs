@@ -130,7 +130,8 @@ fn almost_http() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    // PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(4096)))]
 
     #[test]
     fn no_bytes_cause_a_panic(bytes in prop_oneof![almost_http(), prop::collection::vec(any::<u8>(), 0..512)], limit in 0usize..600) {

@@ -83,6 +83,8 @@ pub struct Health {
     observed: Box<[AtomicU64]>,
     mqtt_connected: AtomicBool,
     mqtt_dropped: AtomicU64,
+    serial_open: AtomicBool,
+    serial_dropped: AtomicU64,
 }
 
 impl Health {
@@ -101,6 +103,8 @@ impl Health {
             observed: (0..labels).map(|_| AtomicU64::new(0)).collect(),
             mqtt_connected: AtomicBool::new(false),
             mqtt_dropped: AtomicU64::new(0),
+            serial_open: AtomicBool::new(false),
+            serial_dropped: AtomicU64::new(0),
         }
     }
 
@@ -211,6 +215,28 @@ impl Health {
     #[must_use]
     pub fn mqtt_dropped(&self) -> u64 {
         self.mqtt_dropped.load(Relaxed)
+    }
+
+    /// Says whether the serial port is open.
+    pub fn set_serial_open(&self, open: bool) {
+        self.serial_open.store(open, Relaxed);
+    }
+
+    /// Whether the serial port is open.
+    #[must_use]
+    pub fn serial_open(&self) -> bool {
+        self.serial_open.load(Relaxed)
+    }
+
+    /// Counts reports that were lost because the serial line was slow or away.
+    pub fn count_serial_dropped(&self, reports: u64) {
+        self.serial_dropped.fetch_add(reports, Relaxed);
+    }
+
+    /// Reports lost because the serial line was slow or away.
+    #[must_use]
+    pub fn serial_dropped(&self) -> u64 {
+        self.serial_dropped.load(Relaxed)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod capture;
 pub mod control;
 pub mod health;
 pub mod infer;
+pub mod led;
 pub mod pipeline;
 pub mod processor;
 pub mod publish;

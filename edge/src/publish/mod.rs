@@ -6,6 +6,7 @@ use fer_models::{Labels, Rect};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub mod jsonl;
+pub mod serial;
 
 /// Version of the JSON schema, its field `v`. `docs/json-lines.md` describes it.
 pub const SCHEMA_VERSION: u32 = 1;

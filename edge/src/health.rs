@@ -86,6 +86,8 @@ pub struct Health {
     mqtt_dropped: AtomicU64,
     beats: AtomicU64,
     mqtt_trouble: Mutex<Option<String>>,
+    serial_open: AtomicBool,
+    serial_dropped: AtomicU64,
 }
 
 impl Health {
@@ -106,6 +108,8 @@ impl Health {
             mqtt_dropped: AtomicU64::new(0),
             beats: AtomicU64::new(0),
             mqtt_trouble: Mutex::default(),
+            serial_open: AtomicBool::new(false),
+            serial_dropped: AtomicU64::new(0),
         }
     }
 
@@ -244,6 +248,26 @@ impl Health {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    /// Says whether the serial port is open.
+    pub fn set_serial_open(&self, open: bool) {
+        self.serial_open.store(open, Relaxed);
+    }
+
+    /// Whether the serial port is open.
+    #[must_use]
+    pub fn serial_open(&self) -> bool {
+        self.serial_open.load(Relaxed)
+    }
+
+    /// Counts reports that were lost because the serial line was slow or away.
+    pub fn count_serial_dropped(&self, reports: u64) {
+        self.serial_dropped.fetch_add(reports, Relaxed);
+    }
+
+    /// Reports lost because the serial line was slow or away.
+    #[must_use]
+    pub fn serial_dropped(&self) -> u64 {
+        self.serial_dropped.load(Relaxed)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod control;
 pub mod health;
 pub mod http;
 pub mod infer;
+pub mod led;
 pub mod pipeline;
 pub mod processor;
 pub mod publish;

@@ -53,13 +53,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let (package, mut processor) = stages::processor(&config).map_err(configuration)?;
     let manifest = &package.manifest;
     let samples = measure(&mut processor, args.frames)?;
-    let webcam = Settings {
-        detect_every: mjpeg::DETECT_EVERY,
-        ..Settings::default()
-    };
-    let (_, classifier) = args.model.load()?;
-    let detector = args.detector.build()?;
-    let mut processor = Processor::new(manifest, detector, Box::new(classifier), webcam);
+    let mut webcam = config.clone();
+    webcam.vision.every_n_frames = mjpeg::DETECT_EVERY;
+    let (_, mut processor) = stages::processor(&webcam).map_err(configuration)?;
     let times = mjpeg::measure(&mut processor, args.frames)?;
 
     let mut out = String::new();

@@ -39,7 +39,7 @@ impl Progress {
         elapsed: Duration,
         celsius: Option<f32>,
     ) -> &str {
-        let seconds = elapsed.as_secs_f64().max(0.001);
+        let seconds = elapsed.as_secs_f64();
         let now = (health.captured(), health.processed());
         let (captured, processed) = std::mem::replace(&mut self.counted, now);
         let fps_in = (now.0 - captured) as f64 / seconds;
@@ -47,6 +47,10 @@ impl Progress {
         self.status.clear();
         // Writing to a string can't fail.
         let _ = match health.camera() {
+            // Rates of a moment would mislead.
+            Camera::Online if elapsed < Duration::from_secs(1) => {
+                write!(self.status, "frames come in")
+            }
             Camera::Online => write!(
                 self.status,
                 "{fps_in:.1} frames/s captured, {fps_out:.1} looked at"
@@ -108,6 +112,10 @@ mod tests {
         let waiting = progress.status(&health, second, None);
         assert_eq!(waiting, "waiting for the camera (opening)");
         health.set_camera(Camera::Online);
+        assert_eq!(
+            progress.status(&health, Duration::ZERO, None),
+            "frames come in"
+        );
         step(&health, 15);
         health.count_processed(second, std::iter::empty());
         assert_eq!(

@@ -74,8 +74,8 @@ impl Reloader {
             if !outlet.differs(old, &new) {
                 continue;
             }
-            // A camera that was told to look elsewhere still looks at the old place: /v1/classify and
-            // the device's name follow the configuration that is in force.
+            // All else is as it was at the start, such as the device's name and the model that
+            // classifies for HTTP.
             let mut next = old.clone();
             match outlet {
                 Outlet::Mqtt => next.mqtt = new.mqtt.clone(),

@@ -100,7 +100,7 @@ impl Watch {
         }
         // Before it is ready, systemd's start timeout watches.
         let goes_on = self.progress.goes_on(health, control.enabled());
-        if self.feeds_watchdog && goes_on {
+        if self.feeds_watchdog && self.ready && goes_on {
             tell(&[NotifyState::Watchdog]);
         }
         if became_ready || self.status_at.elapsed() >= STATUS_EVERY {

@@ -82,7 +82,12 @@ impl Live {
         let time = Duration::from_millis;
         Self {
             // What follows may be a key to the camera, and the name is published.
-            name: settings.device.split('?').next().unwrap_or_default().to_owned(),
+            name: settings
+                .device
+                .split('?')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             driver,
             limits: Limits {
                 open: time(settings.open_ms),

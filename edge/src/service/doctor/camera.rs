@@ -17,7 +17,7 @@ const SUBJECT: &str = "camera";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn examine(settings: &Settings, on_path: impl Fn(&str) -> Option<PathBuf>) -> Finding {
-    match settings.device.parse() {
+    match settings.device.parse::<Address>() {
         Err(why) => Finding::problem(SUBJECT, why, "correct camera.device"),
         Ok(Address::V4l2(Device::Auto)) => first(&v4l2::list()),
         Ok(Address::V4l2(Device::Path(path))) => node(&path),
@@ -109,22 +109,19 @@ mod tests {
     #[test]
     fn each_kind_of_camera_is_looked_for_in_its_place() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let network = format!("http://{}/", listener.local_addr().unwrap());
         for (device, level, says) in [
             ("/dev/no-such-camera", Level::Problem, "plug it in"),
             ("rpicam", Level::Good, RPICAM[0]),
             ("jetson", Level::Problem, "gstreamer1.0-tools"),
             ("webcam", Level::Problem, "camera.device"),
-            (&format!("http://{address}/"), Level::Good, "answers"),
+            (network.as_str(), Level::Good, "answers"),
         ] {
             let finding = examined(device);
             assert_eq!(finding.level, level, "{finding}");
             assert!(finding.to_string().contains(says), "{finding}");
         }
         drop(listener);
-        assert_eq!(
-            examined(&format!("http://{address}/")).level,
-            Level::Problem
-        );
+        assert_eq!(examined(&network).level, Level::Problem);
     }
 }

@@ -10,14 +10,21 @@
 //! [`publish::Sink`]. [`pipeline::run`] joins them. What a model expects of its input comes from its
 //! manifest, by way of `fer-models`.
 
+pub mod budget;
 pub mod capture;
+pub mod config;
 pub mod control;
 pub mod health;
+pub mod http;
 pub mod infer;
+pub mod led;
 pub mod pipeline;
 pub mod processor;
 pub mod publish;
 pub mod queue;
 pub mod secret;
+pub mod service;
 pub mod smooth;
+pub mod thermal;
 pub mod vision;
+pub mod watch;

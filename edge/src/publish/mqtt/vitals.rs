@@ -1,6 +1,7 @@
 //! The health report: how the runtime has been doing since the last one.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::report::{json, seconds, timestamp};
 use crate::health::{Dropped, Health};
+use crate::thermal;
 
 /// What the publisher knows about itself.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -99,7 +101,7 @@ impl Vitals {
             inference_ms: (inferences > 0).then(|| (mean * 1000.0).round() / 1000.0),
             dropped: dropped.into_iter().collect(),
             reconnects: health.reconnects(),
-            temperature_c: hottest_zone(),
+            temperature_c: thermal::read(Path::new(thermal::ZONES)).map(tenths),
             memory_mb: resident_megabytes(),
             mqtt,
         })
@@ -108,16 +110,6 @@ impl Vitals {
 
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-/// The hottest of the board's thermal zones; none where there is none.
-fn hottest_zone() -> Option<f64> {
-    let zones = fs::read_dir("/sys/class/thermal").ok()?;
-    let millidegrees = zones.flatten().filter_map(|zone| {
-        let text = fs::read_to_string(zone.path().join("temp")).ok()?;
-        text.trim().parse::<i64>().ok()
-    });
-    Some(tenths(millidegrees.max()? as f64 / 1000.0))
 }
 
 fn resident_megabytes() -> Option<f64> {

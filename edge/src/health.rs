@@ -248,6 +248,8 @@ impl Health {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
     /// Says whether the serial port is open.
     pub fn set_serial_open(&self, open: bool) {
         self.serial_open.store(open, Relaxed);

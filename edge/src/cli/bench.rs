@@ -53,13 +53,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let (package, mut processor) = stages::processor(&config).map_err(configuration)?;
     let manifest = &package.manifest;
     let samples = measure(&mut processor, args.frames)?;
-    let webcam = Settings {
-        detect_every: mjpeg::DETECT_EVERY,
-        ..Settings::default()
-    };
-    let (_, classifier) = args.model.load()?;
-    let detector = args.detector.build()?;
-    let mut processor = Processor::new(manifest, detector, Box::new(classifier), webcam);
+    let mut webcam = config.clone();
+    webcam.vision.every_n_frames = mjpeg::DETECT_EVERY;
+    let (_, mut processor) = stages::processor(&webcam).map_err(configuration)?;
     let times = mjpeg::measure(&mut processor, args.frames)?;
 
     let mut out = String::new();
@@ -84,16 +80,18 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     ] {
         row(&mut out, name, times)?;
     }
-    let rate = times.rate();
     writeln!(
         out,
-        "\nwebcam   {}x{} MJPEG of {} kB to JSON, one face, search in every {}th frame: {rate:.0} \
-         frames a second\n",
+        "\nwebcam   {} MJPEG pictures of {}x{}, {} kB each, in memory to JSON; {} faces, searched in every \
+         {}th",
+        args.frames,
         mjpeg::WIDTH,
         mjpeg::HEIGHT,
         times.bytes / 1000,
+        times.faces,
         mjpeg::DETECT_EVERY
     )?;
+    writeln!(out, "         {:.0} frames a second\n", times.rate())?;
     row(&mut out, "decode, per frame", times.decode)?;
     row(&mut out, "whole, per frame", times.whole)?;
     Ok(io::stdout().lock().write_all(out.as_bytes())?)

@@ -10,6 +10,7 @@ mod bench;
 mod cameras;
 mod choices;
 mod config;
+mod doctor;
 mod logs;
 mod model;
 mod run;
@@ -27,6 +28,7 @@ mod run;
         fer-edge cameras                      the cameras of this machine\n  \
         fer-edge bench                        milliseconds per face on this machine\n  \
         fer-edge model --model models/zoo/vgg19-lite\n  \
+        fer-edge doctor                       what is missing on this machine?\n  \
         fer-edge config show                  every setting and where it comes from\n\n\
         Exit codes: 0 done, 1 bad input or I/O, 2 wrong flags, 78 wrong configuration or model\n\
         folder.\n\
@@ -47,6 +49,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Show what a model is, and check it
     Model(model::ModelArgs),
+    /// Look for what is missing on this machine, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Show or check the configuration
     Config(config::ConfigArgs),
 }
@@ -77,6 +81,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Cameras(args) => cameras::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Model(args) => model::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Config(args) => config::run(&args),
         },
         Err(error) => Err(Failure::Usage(error)),

@@ -25,7 +25,8 @@ pub use value::KeyError;
 
 use crate::capture::camera;
 use crate::http;
-use crate::publish::mqtt;
+use crate::led;
+use crate::publish::{mqtt, serial};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -41,8 +42,12 @@ pub struct Config {
     pub model: Model,
     /// The connection to an MQTT broker.
     pub mqtt: mqtt::Settings,
+    /// The serial line.
+    pub serial: serial::Settings,
     /// The kiosk page and its server.
     pub http: http::Settings,
+    /// The light that shows that the camera is open.
+    pub led: led::Settings,
     /// The program as a whole.
     pub service: Service,
 }

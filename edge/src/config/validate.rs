@@ -2,7 +2,8 @@
 
 use super::{Config, KeyError};
 use crate::http;
-use crate::publish::mqtt;
+use crate::led::LedError;
+use crate::publish::{mqtt, serial};
 
 impl Config {
     /// Checks every table.
@@ -16,6 +17,8 @@ impl Config {
             .validate()
             .map_err(|e| e.within("smoothing"))?;
         self.mqtt.validate().map_err(|e| KeyError::from(&e))?;
+        self.serial.validate().map_err(|e| KeyError::from(&e))?;
+        self.led.validate().map_err(|e| KeyError::from(&e))?;
         self.http.validate().map_err(|e| KeyError::from(&e))?;
         self.service.validate().map_err(|e| e.within("service"))
     }
@@ -38,6 +41,26 @@ impl From<&mqtt::SettingsError> for KeyError {
             format!("mqtt.{field}"),
             format!("expected {expected}, found `{found}`"),
         )
+    }
+}
+
+impl From<&serial::InvalidSetting> for KeyError {
+    fn from(error: &serial::InvalidSetting) -> Self {
+        let serial::InvalidSetting {
+            field,
+            expected,
+            found,
+        } = error;
+        Self::new(
+            format!("serial.{field}"),
+            format!("expected {expected}, found `{found}`"),
+        )
+    }
+}
+
+impl From<&LedError> for KeyError {
+    fn from(error: &LedError) -> Self {
+        Self::new("led.gpio", error.to_string())
     }
 }
 

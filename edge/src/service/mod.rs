@@ -7,6 +7,7 @@ use std::sync::Arc;
 use fer_models::Labels;
 
 pub mod device;
+pub mod doctor;
 mod outlets;
 mod progress;
 mod reload;
@@ -24,6 +25,7 @@ use crate::capture::Source;
 use crate::config::Config;
 use crate::control::Control;
 use crate::health::Health;
+use crate::led::{self, LedError};
 use crate::pipeline::{self, PipelineError, Shared};
 use crate::processor::Processor;
 use crate::watch::Watch;
@@ -37,6 +39,9 @@ pub enum ServiceError {
     /// A sink can't be opened.
     #[error(transparent)]
     Outlet(#[from] OutletError),
+    /// The status LED can't be had.
+    #[error(transparent)]
+    Led(#[from] LedError),
     /// The pipeline failed.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -89,6 +94,7 @@ pub fn run(
     } = stages;
     let outlets = Outlets::open(&config, labels, model, shared)?;
     let mut sink = outlets.sink();
+    let _led = led::start(&config.led, &shared.health)?;
     let mut reloader = Reloader::new(config, reread, shared.clone(), outlets);
     let control = Arc::clone(&shared.control);
     let signals = SignalThread::start(control, move || reloader.reload());

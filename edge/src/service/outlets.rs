@@ -12,6 +12,7 @@ use crate::pipeline::Shared;
 use crate::publish::fanout::{Fanout, Slot};
 use crate::publish::jsonl::JsonLines;
 use crate::publish::mqtt::{self, Mqtt, MqttError};
+use crate::publish::serial::{self, Serial, SerialError};
 use crate::publish::{Observation, PublishError, Sink};
 
 /// A way out for results.
@@ -19,18 +20,21 @@ use crate::publish::{Observation, PublishError, Sink};
 pub(super) enum Outlet {
     /// An MQTT broker.
     Mqtt,
+    /// A serial line.
+    Serial,
     /// The kiosk page.
     Http,
 }
 
 impl Outlet {
     /// Every outlet.
-    pub(super) const ALL: [Self; 2] = [Self::Mqtt, Self::Http];
+    pub(super) const ALL: [Self; 3] = [Self::Mqtt, Self::Serial, Self::Http];
 
     /// The name of its table.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
+            Self::Serial => "serial",
             Self::Http => "http",
         }
     }
@@ -39,6 +43,7 @@ impl Outlet {
     pub(super) fn differs(self, one: &Config, other: &Config) -> bool {
         match self {
             Self::Mqtt => one.mqtt != other.mqtt,
+            Self::Serial => one.serial != other.serial,
             Self::Http => one.http != other.http,
         }
     }
@@ -50,6 +55,9 @@ pub enum OutletError {
     /// MQTT.
     #[error(transparent)]
     Mqtt(#[from] MqttError),
+    /// The serial line.
+    #[error(transparent)]
+    Serial(#[from] SerialError),
     /// The HTTP server.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -61,6 +69,7 @@ impl OutletError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Mqtt(error) => !matches!(error, MqttError::Thread(_)),
+            Self::Serial(error) => !matches!(error, SerialError::Thread(_)),
             Self::Http(error) => matches!(error, HttpError::Settings(_)),
         }
     }
@@ -70,6 +79,7 @@ impl OutletError {
 pub struct Outlets {
     stdout: Slot,
     mqtt: Slot,
+    serial: Slot,
     http: Slot,
     labels: Arc<Labels>,
     model: String,
@@ -90,6 +100,7 @@ impl Outlets {
         let outlets = Self {
             stdout: Slot::default(),
             mqtt: Slot::default(),
+            serial: Slot::default(),
             http: Slot::default(),
             labels,
             model: model.to_owned(),
@@ -109,7 +120,7 @@ impl Outlets {
     #[must_use]
     pub fn sink(&self) -> Fanout {
         let mut all = Fanout::default();
-        for slot in [&self.stdout, &self.mqtt, &self.http] {
+        for slot in [&self.stdout, &self.mqtt, &self.serial, &self.http] {
             all.add(slot.clone());
         }
         all
@@ -122,12 +133,14 @@ impl Outlets {
     pub(super) fn reopen(&self, outlet: Outlet, config: &Config) -> Result<(), OutletError> {
         let slot = match outlet {
             Outlet::Mqtt => &self.mqtt,
+            Outlet::Serial => &self.serial,
             Outlet::Http => &self.http,
         };
         // The old one goes first: it holds the port or the name at the broker.
         drop(slot.put(None));
         let sink = match outlet {
             Outlet::Mqtt => self.mqtt(config)?,
+            Outlet::Serial => self.serial(config)?,
             Outlet::Http => self.http(config)?,
         };
         slot.put(sink);
@@ -154,6 +167,20 @@ impl Outlets {
             Arc::clone(control),
         )?;
         Ok(Some(Box::new(mqtt)))
+    }
+
+    fn serial(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
+        if config.serial.port.is_none() {
+            return Ok(None);
+        }
+        let identity = serial::Identity {
+            firmware: concat!("fer-edge ", env!("CARGO_PKG_VERSION")).to_owned(),
+            model: self.model.clone(),
+            labels: Arc::clone(&self.labels),
+        };
+        let health = Arc::clone(&self.shared.health);
+        let serial = Serial::start(&config.serial, identity, health)?;
+        Ok(Some(Box::new(serial)))
     }
 
     fn http(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {

@@ -79,6 +79,7 @@ impl Reloader {
             let mut next = old.clone();
             match outlet {
                 Outlet::Mqtt => next.mqtt = new.mqtt.clone(),
+                Outlet::Serial => next.serial = new.serial.clone(),
                 Outlet::Http => next.http = new.http.clone(),
             }
             match outlets.reopen(outlet, &next) {
@@ -91,6 +92,7 @@ impl Reloader {
             (old.camera != new.camera, "camera"),
             (old.vision != new.vision, "vision"),
             (old.model != new.model, "model"),
+            (old.led != new.led, "led"),
             (old.service != new.service, "service"),
         ] {
             if differs {

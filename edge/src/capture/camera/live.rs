@@ -81,7 +81,8 @@ impl Live {
     ) -> Self {
         let time = Duration::from_millis;
         Self {
-            name: settings.device.clone(),
+            // What follows may be a key to the camera, and the name is published.
+            name: settings.device.split('?').next().unwrap_or_default().to_owned(),
             driver,
             limits: Limits {
                 open: time(settings.open_ms),

@@ -36,6 +36,9 @@ use child::ChildCamera;
 use http::HttpCamera;
 use v4l2::{Linux, V4l2Camera};
 
+/// Longest time for a network camera's answer: an end that is asked for has to wait for it.
+const MAX_PATIENCE: Duration = Duration::from_secs(4);
+
 /// A camera as a source. It is opened on the first frame and again whenever it is lost; its state is
 /// in `health`, and `control` restarts, switches off and ends it.
 ///
@@ -55,7 +58,7 @@ pub fn open(
         Address::Jetson(sensor) => Box::new(ChildCamera::jetson(sensor, settings)),
         Address::Http(url) => Box::new(HttpCamera {
             url,
-            patience: Duration::from_millis(settings.open_ms),
+            patience: Duration::from_millis(settings.open_ms).min(MAX_PATIENCE),
         }),
     };
     let clock = Box::new(SystemClock::default());

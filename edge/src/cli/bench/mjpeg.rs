@@ -31,6 +31,8 @@ const QUALITY: u8 = 85;
 pub(super) struct Times {
     /// Mean size of a picture, in bytes.
     pub(super) bytes: usize,
+    /// Faces in the frames.
+    pub(super) faces: usize,
     /// Splitting the stream and decoding the picture.
     pub(super) decode: Vec<Duration>,
     /// The whole frame: also searching, tracking, cutting, classifying, publishing.
@@ -55,6 +57,7 @@ pub(super) fn measure(processor: &mut Processor, frames: u64) -> Result<Times, F
     let mut observation = processor.observation(source.name());
     let mut times = Times {
         bytes,
+        faces: 0,
         decode: Vec::new(),
         whole: Vec::new(),
     };
@@ -67,6 +70,7 @@ pub(super) fn measure(processor: &mut Processor, frames: u64) -> Result<Times, F
         processor.process(&frame, source.pace(), &mut observation)?;
         sink.publish(&observation)?;
         if frame.seq >= WARM_UP {
+            times.faces += observation.faces.len();
             times.decode.push(decoded);
             times.whole.push(started.elapsed());
         }

@@ -34,7 +34,9 @@ pub(super) fn refused(subject: &'static str, path: &Path, error: &io::Error) -> 
 
 fn join_group(path: &Path) -> String {
     let owner = fs::metadata(path).map(|meta| Gid::from_raw(meta.gid()));
-    let group = owner.ok().and_then(|gid| Group::from_gid(gid).ok().flatten());
+    let group = owner
+        .ok()
+        .and_then(|gid| Group::from_gid(gid).ok().flatten());
     let group = group.map_or_else(|| "video".to_owned(), |group| group.name);
     let user = User::from_uid(Uid::effective()).ok().flatten();
     let user = user.map_or_else(|| "$USER".to_owned(), |user| user.name);

@@ -38,11 +38,7 @@ impl Finding {
     }
 
     /// Something to know.
-    pub fn note(
-        subject: &'static str,
-        seen: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
+    pub fn note(subject: &'static str, seen: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             level: Level::Note,
             advice: advice.into(),

@@ -33,7 +33,9 @@ impl Default for Places {
 
 /// Results carry no wall time of their own, but brokers, certificates and logs need a right clock.
 pub(super) fn clock(now: SystemTime, places: &Places) -> Finding {
-    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     if since_1970 < NOT_BEFORE {
         return Finding::problem(
             "clock",

@@ -172,7 +172,7 @@ mod tests {
     }
 
     /// The rules of Home Assistant's device discovery, for who has no Home Assistant at hand;
-    /// `tests/judges/homeassistant.py` asks the real one.
+    /// `tests/judges/homeassistant_discovery.py` asks the real one.
     #[test]
     fn the_document_keeps_the_rules_of_device_discovery() {
         let document = lobby();

@@ -13,8 +13,9 @@ use rumqttc::{
     MqttOptions, Outgoing, QoS, TlsConfiguration, Transport,
 };
 
+use super::password::{self, PasswordError};
 use super::session::WINDOW;
-use super::settings::{PasswordError, Settings};
+use super::settings::Settings;
 use super::tls::{self, TlsError};
 
 /// Largest message that is taken in or sent; a larger one ends the connection.
@@ -57,7 +58,7 @@ pub(super) fn options(settings: &Settings, client_id: &str) -> Result<MqttOption
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
         // Twice as many packet numbers as are ever in use, so that none is used twice at a time.
         .set_inflight(2 * WINDOW as u16);
-    if let Some((user, password)) = settings.credentials()? {
+    if let Some((user, password)) = password::credentials(settings)? {
         options.set_credentials(user, password.reveal());
     }
     if settings.tls {

@@ -31,6 +31,7 @@ mod buffer;
 mod commands;
 mod discovery;
 mod link;
+mod password;
 mod presence;
 mod probe;
 mod report;
@@ -40,10 +41,12 @@ mod settings;
 mod tls;
 mod topics;
 mod vitals;
+mod watch;
 
 pub use self::link::OptionsError;
+pub use self::password::PasswordError;
 pub use self::probe::probe;
-pub use self::settings::{PasswordError, Settings, SettingsError};
+pub use self::settings::{Settings, SettingsError};
 pub use self::tls::TlsError;
 
 /// Messages between the pipeline and the publisher's thread. That thread never waits for the network,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use rumqttc::{Client, QoS, SubscribeFilter};
@@ -14,7 +14,7 @@ use super::link::{self, Event};
 use super::session::{Level, Session};
 use super::settings::Settings;
 use super::topics::Topics;
-use super::vitals::{Connection, Vitals};
+use super::watch::Watch;
 use super::{Device, discovery};
 use crate::control::Control;
 use crate::health::Health;
@@ -57,7 +57,6 @@ enum State {
 
 pub(super) struct Runner {
     settings: Settings,
-    device: Device,
     client_id: String,
     topics: Topics,
     shared: Shared,
@@ -66,8 +65,7 @@ pub(super) struct Runner {
     state: State,
     session: Session,
     backoff: Backoff,
-    vitals: Vitals,
-    next_health: Instant,
+    watch: Watch,
     connects: u64,
     /// Why the last connection ended, so that the same reason is told once.
     trouble: Option<String>,
@@ -102,16 +100,20 @@ impl Runner {
                 milliseconds(settings.retry_first_ms),
                 milliseconds(settings.retry_cap_ms),
             ),
-            vitals: Vitals::new(&shared.health, now),
+            watch: Watch::new(
+                Arc::clone(&shared.health),
+                Arc::clone(&shared.control),
+                device.model,
+                Duration::from_secs(settings.health_s.into()),
+                now,
+            ),
             settings,
-            device,
             topics,
             shared,
             wakes,
             sender,
             state: State::Waiting(now),
             session,
-            next_health: now,
             connects: 0,
             trouble: None,
             stop_at: None,
@@ -129,13 +131,12 @@ impl Runner {
                 self.connect();
             }
             if matches!(self.state, State::Up(_)) {
-                self.look_around(now);
+                self.watch.look(now, self.connects, &mut self.session);
                 self.send();
             }
-            match self.wakes.recv_timeout(self.patience(now)) {
-                Ok(wake) => self.take(wake),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            // An error is the end of patience: the channel stays open, we hold a sender ourselves.
+            if let Ok(wake) = self.wakes.recv_timeout(self.patience(now)) {
+                self.take(wake);
             }
         }
         self.shared.health.set_mqtt_connected(false);
@@ -213,7 +214,9 @@ impl Runner {
 
     fn down(&mut self, reason: String) {
         let host = &self.settings.host;
-        if matches!(self.state, State::Up(_)) {
+        if matches!(self.state, State::Leaving) {
+            tracing::info!(host, "connection to the broker closed");
+        } else if matches!(self.state, State::Up(_)) {
             tracing::warn!(host, reason, "connection to the broker lost");
         } else if self.trouble.as_ref() != Some(&reason) {
             tracing::warn!(
@@ -229,34 +232,6 @@ impl Runner {
         self.trouble = Some(reason);
         self.session.lost();
         self.state = State::Waiting(Instant::now() + self.backoff.pause());
-    }
-
-    /// Takes over what others have changed.
-    fn look_around(&mut self, now: Instant) {
-        let Shared {
-            health, control, ..
-        } = &self.shared;
-        let enabled = control.enabled();
-        let camera = if enabled {
-            health.camera().name()
-        } else {
-            "disabled"
-        };
-        self.session.set(Level::Camera, camera.as_bytes());
-        self.session
-            .set(Level::Enabled, if enabled { b"ON" } else { b"OFF" });
-        let threshold = control.threshold().to_string();
-        self.session.set(Level::Threshold, threshold.as_bytes());
-        if self.next_health <= now {
-            let mqtt = Connection {
-                connects: self.connects,
-                waiting: self.session.waiting(),
-                dropped: health.mqtt_dropped(),
-            };
-            let report = self.vitals.report(health, &self.device.model, mqtt, now);
-            self.session.set(Level::Health, &report);
-            self.next_health = now + Duration::from_secs(self.settings.health_s.into());
-        }
     }
 
     fn send(&mut self) {
@@ -283,7 +258,7 @@ impl Runner {
         {
             tracing::info!(topic = message.topic, command = ?request.command, "command");
             if request.command == Ok(Command::Health) {
-                self.next_health = Instant::now();
+                self.watch.report_now(Instant::now());
             }
             if let Some(answer) = request.carry_out(&self.topics, &self.shared.control) {
                 self.session.answer(answer);

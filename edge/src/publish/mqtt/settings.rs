@@ -1,7 +1,5 @@
 //! What `[mqtt]` in the configuration says.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -174,19 +172,6 @@ impl Settings {
         Ok(())
     }
 
-    /// User name and password, if there are any; reads the password's file.
-    pub(super) fn credentials(&self) -> Result<Option<(String, Secret)>, PasswordError> {
-        let Some(user) = &self.username else {
-            return Ok(None);
-        };
-        let password = match (&self.password, &self.password_file) {
-            (Some(password), _) => password.clone(),
-            (None, Some(path)) => read_password(path)?,
-            (None, None) => return Ok(None),
-        };
-        Ok(Some((user.clone(), password)))
-    }
-
     /// The name under which the broker knows the device.
     pub(super) fn client_id(&self, device_id: &str) -> String {
         if self.client_id.is_empty() {
@@ -203,28 +188,6 @@ impl Settings {
     pub(super) fn hold(&self) -> Duration {
         Duration::from_millis(self.hold_ms.into())
     }
-}
-
-/// The password's file can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("mqtt.password_file: {}: {error}", path.display())]
-pub struct PasswordError {
-    /// The file.
-    pub path: PathBuf,
-    /// What the system said.
-    pub error: io::Error,
-}
-
-fn read_password(path: &PathBuf) -> Result<Secret, PasswordError> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|folder| PathBuf::from(folder).join(path))
-        .filter(|file| path.components().count() == 1 && file.exists());
-    let path = credential.as_ref().unwrap_or(path);
-    let text = fs::read_to_string(path).map_err(|error| PasswordError {
-        path: path.clone(),
-        error,
-    })?;
-    Ok(Secret::new(text.lines().next().unwrap_or_default()))
 }
 
 fn is_topic(text: &str) -> bool {
@@ -323,23 +286,5 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(key.validate().unwrap_err().field, "tls_client_key");
-    }
-
-    #[test]
-    fn a_password_is_the_first_line_of_its_file_and_a_missing_file_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("password");
-        fs::write(&file, "hunter2\nnotes\n").unwrap();
-        let settings = |path: PathBuf| Settings {
-            username: Some("kiosk".to_owned()),
-            password_file: Some(path),
-            ..Settings::default()
-        };
-        let (user, password) = settings(file).credentials().unwrap().unwrap();
-        assert_eq!((user.as_str(), password.reveal()), ("kiosk", "hunter2"));
-        let error = settings(folder.path().join("none"))
-            .credentials()
-            .unwrap_err();
-        assert!(error.to_string().contains("none"), "{error}");
     }
 }

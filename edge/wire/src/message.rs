@@ -28,8 +28,6 @@ impl Kind {
 }
 
 /// A message of any kind.
-// Boxing the large ones would need an allocator.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put them on")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message<'a> {

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fer_edge::health::{Camera, Health};
-use fer_edge::publish::serial::{Identity, Serial, Settings};
+use fer_edge::publish::serial::{Identity, Port, Serial, Settings, tty::Tty};
 use fer_edge::publish::{Face, Observation, Sink};
 use fer_models::{Labels, Rect};
 use fer_wire::{Decoder, Emotion, Frame, Message};
@@ -140,8 +141,11 @@ fn a_port_that_was_pulled_and_plugged_again_goes_on_with_a_hello() {
 #[test]
 fn a_line_that_nobody_reads_never_stops_the_pipeline() {
     let mut cable = Cable::new();
+    let mut port = Tty::open(cable.port(), 115_200).unwrap();
+    while port.send(&[0x55; 512], Duration::ZERO).is_ok() {}
+    drop(port);
+    // the port takes nothing now: this would hang if publishing waited for it
     let (mut sink, health) = start(cable.port(), 4);
-    // many times what the kernel and the buffer hold: this would hang if publishing waited
     for seq in 0..20_000 {
         sink.publish(&observation(seq)).unwrap();
     }

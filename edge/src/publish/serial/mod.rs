@@ -23,6 +23,7 @@ use worker::Worker;
 
 pub mod hal;
 mod outbox;
+mod pace;
 mod report;
 mod settings;
 pub mod tty;

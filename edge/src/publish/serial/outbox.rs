@@ -21,6 +21,10 @@ struct State {
 }
 
 /// What ended a wait.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would allocate for every report"
+)]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     Report(Emotion),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use fer_wire::{Emotion, Encoder, Hello, List, MAX_FRAME, Message, REVISION};
 
 use super::outbox::{Outbox, Wake};
+use super::pace::Pace;
 use super::settings::Settings;
 use super::{Identity, Port, report};
 use crate::health::{Camera, Health};
@@ -14,8 +15,7 @@ use crate::health::{Camera, Health};
 /// Pause before the first try to open a port again; doubled from try to try.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a port may take nothing before a frame is given up. Longer than the longest frame takes at
-/// any speed but the slowest two.
+/// How long a port may take nothing before a frame is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often the camera's state is looked at when no report comes.
@@ -35,6 +35,7 @@ struct Session<'a, P> {
     port: P,
     encoder: &'a mut Encoder,
     health: &'a Health,
+    pace: Pace,
     /// Whether a frame has gone out.
     spoke: bool,
 }
@@ -54,6 +55,7 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
                         port,
                         encoder: &mut encoder,
                         health: &self.health,
+                        pace: Pace::new(self.settings.baud, Instant::now()),
                         spoke: false,
                     };
                     let ended = self.talk(&mut session);
@@ -102,6 +104,10 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
                 let status = report::status(&self.health, session.dropped());
                 session.send(&Message::Status(status))?;
                 camera = Some(state);
+            }
+            if let Some(until) = session.pace.hold(now) {
+                // closing ends the wait: what is left then goes out at once
+                self.outbox.pause(until);
             }
             match self.outbox.next(hello_at.min(now + LOOK)) {
                 Wake::Report(report) => {
@@ -152,6 +158,7 @@ impl<P: Port> Session<'_, P> {
             .map_err(io::Error::other)?;
         match self.port.send(frame, PATIENCE) {
             Ok(()) => {
+                self.pace.given(frame.len(), Instant::now());
                 self.spoke = true;
                 Ok(true)
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fer_edge::capture::Frame;
 use fer_edge::capture::camera::child::{ChildCamera, Layout};
-use fer_edge::capture::camera::{Driver, Fault};
+use fer_edge::capture::camera::{Driver, Fault, Got};
 use fer_edge::health::Camera::{Offline, Online, Opening, Stalled};
 use fer_tests::program::{Ran, program};
 

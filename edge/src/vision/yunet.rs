@@ -2,7 +2,7 @@
 //! detector"): any ONNX file with the outputs of `face_detection_yunet_2023mar.onnx`.
 //!
 //! The network's cost grows with the pixels it sees, so the frame is first shrunk until the smallest
-//! wanted face is [`FACE`] pixels, as for the default detector.
+//! wanted face is 20 pixels wide, as the default detector does with its 40.
 
 use std::fs;
 use std::io::Cursor;

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use fer_edge::capture::Frame;
 use fer_edge::capture::camera::child::{ChildCamera, Layout};
-use fer_edge::capture::camera::{Driver, Fault};
+use fer_edge::capture::camera::{Driver, Fault, Got};
 use fer_edge::health::Camera::{Offline, Online, Opening, Stalled};
 use fer_tests::program::{Ran, program};
 
-use crate::rig::{Rig, alone, settings};
+use crate::rig::{Rig, settings};
 
 /// Bytes of a picture of 64x48 as rpicam-vid writes it.
 const LEN: usize = 64 * 48 * 3 / 2;
 
 /// A script that behaves as `fault` says the first time, after three good pictures, and well after
 /// that.
-pub(crate) fn script(dir: &Path, fault: &str) -> PathBuf {
+fn script(dir: &Path, fault: &str) -> PathBuf {
     let path = dir.join("rpicam-vid");
     let text = format!(
         "#!/bin/sh\n\
@@ -35,7 +35,7 @@ pub(crate) fn script(dir: &Path, fault: &str) -> PathBuf {
     path
 }
 
-pub(crate) fn camera(program: &Path) -> ChildCamera {
+fn camera(program: &Path) -> ChildCamera {
     ChildCamera {
         programs: vec![program.into()],
         args: Vec::new(),
@@ -59,19 +59,16 @@ fn back_after(fault: &str) -> Rig {
 
 #[test]
 fn a_killed_child_is_started_again() {
-    let _alone = alone();
     back_after("kill -9 $$");
 }
 
 #[test]
 fn a_child_that_ends_with_an_error_is_started_again() {
-    let _alone = alone();
     back_after("echo 'ERROR: *** no cameras available ***' >&2; exit 255");
 }
 
 #[test]
 fn a_hung_child_stalls_and_is_replaced() {
-    let _alone = alone();
     let rig = back_after("sleep 1000");
     rig.seen
         .passed(&[Online, Stalled, Offline, Opening, Online]);
@@ -79,13 +76,11 @@ fn a_hung_child_stalls_and_is_replaced() {
 
 #[test]
 fn a_hung_child_that_ignores_sigterm_is_replaced_too() {
-    let _alone = alone();
     back_after("trap '' TERM; sleep 1000 & wait; sleep 1000");
 }
 
 #[test]
 fn a_frozen_picture_stalls_and_is_replaced() {
-    let _alone = alone();
     let rig = back_after(&format!(
         "while head -c {LEN} /dev/zero; do sleep 0.04; done"
     ));
@@ -95,7 +90,6 @@ fn a_frozen_picture_stalls_and_is_replaced() {
 
 #[test]
 fn a_truncated_picture_at_the_end_is_not_shown() {
-    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let fault = format!("head -c {} /dev/zero; exit 0", LEN - 1);
     let mut rig = Rig::new(&settings(), camera(&script(dir.path(), &fault)));
@@ -113,7 +107,6 @@ fn a_truncated_picture_at_the_end_is_not_shown() {
 
 #[test]
 fn pictures_of_another_size_are_noticed() {
-    let _alone = alone();
     back_after(&format!(
         "while head -c {} /dev/urandom; do sleep 0.04; done",
         LEN + 640
@@ -122,13 +115,11 @@ fn pictures_of_another_size_are_noticed() {
 
 #[test]
 fn garbage_and_an_end_are_survived() {
-    let _alone = alone();
     back_after("head -c 1000003 /dev/urandom; exit 1");
 }
 
 #[test]
 fn a_talkative_child_is_not_blocked() {
-    let _alone = alone();
     back_after(
         "head -c 1000000 /dev/urandom >&2; for i in 1 2 3; do picture; sleep 0.04; done; exit 1",
     );
@@ -136,7 +127,6 @@ fn a_talkative_child_is_not_blocked() {
 
 #[test]
 fn the_last_words_of_a_child_are_the_reason() {
-    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let program = script(
         dir.path(),
@@ -161,7 +151,6 @@ fn the_last_words_of_a_child_are_the_reason() {
 
 #[test]
 fn a_restart_that_was_asked_for_opens_it_from_scratch() {
-    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let mut rig = Rig::new(&settings(), camera(&script(dir.path(), "")));
     let mut frame = Frame::default();
@@ -169,6 +158,34 @@ fn a_restart_that_was_asked_for_opens_it_from_scratch() {
     rig.control.restart_camera();
     rig.step(&mut frame);
     assert_eq!(rig.seen.health.reconnects(), 1);
+}
+
+#[test]
+fn a_childs_helpers_end_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = script(
+        dir.path(),
+        "sleep 1000 & echo $! > \"$here/helper\"; picture; wait",
+    );
+    let mut feed = camera(&program).open().unwrap();
+    let mut frame = Frame::default();
+    let mut pictures = 0;
+    while pictures < 4 {
+        let got = feed.next(&mut frame, Duration::from_millis(100)).unwrap();
+        pictures += usize::from(got == Got::Picture);
+    }
+    let helper = fs::read_to_string(dir.path().join("helper")).unwrap();
+    drop(feed);
+    // Somebody else's zombie by now: whoever adopted it may take a moment.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let alive = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", helper.trim()));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    while alive() {
+        assert!(Instant::now() < deadline, "the helper lives on");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Cameras that fail in every way they know: each time back within the back-off, the state set each
-//! time, and nothing left behind.
+//! time.
 
 mod child;
 mod http;
-mod leaks;
 mod rig;
 mod v4l2;

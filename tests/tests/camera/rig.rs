@@ -1,6 +1,6 @@
 //! A camera under observation.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fer_edge::capture::camera::{Clock, Driver, Fault, Feed, Got, Live, Settings, SystemClock};
@@ -10,12 +10,6 @@ use fer_edge::health::{Camera, Health};
 
 /// Longest time that any test may take: far more than it needs, as the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Tests that count this process's descriptors and children run alone.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// An impatient camera for tests.
 pub(crate) fn settings() -> Settings {

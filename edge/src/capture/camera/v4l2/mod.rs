@@ -84,7 +84,7 @@ impl V4l2Camera {
         shape
             .check()
             .map_err(|why| Fault::Unfit(format!("{at}: {why}")))?;
-        tracing::info!(
+        tracing::debug!(
             camera = identity.card,
             node = %at,
             format = pixels::name(shape.format),

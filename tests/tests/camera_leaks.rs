@@ -1,14 +1,12 @@
-//! A year of opening and closing, in seconds.
+//! A year of opening and closing cameras, in seconds. Alone in its process, as it counts what the
+//! process has open.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fer_edge::capture::Frame;
 use fer_edge::capture::camera::child::{ChildCamera, Layout};
 use fer_edge::capture::camera::{Driver, Got};
-
-use crate::child;
-use crate::rig::alone;
 
 /// Open file descriptors of this process.
 fn descriptors() -> usize {
@@ -37,7 +35,6 @@ fn quick(program: &str, args: &[&str]) -> ChildCamera {
 
 #[test]
 fn a_thousand_openings_leave_no_descriptor_and_no_zombie() {
-    let _alone = alone();
     let before = descriptors();
     let mut frame = Frame::default();
     let mut ends = quick("true", &[]);
@@ -72,33 +69,4 @@ fn a_thousand_openings_leave_no_descriptor_and_no_zombie() {
         (before, vec![]),
         "after failed starts"
     );
-}
-
-#[test]
-fn a_childs_helpers_end_with_it() {
-    let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let program = child::script(
-        dir.path(),
-        "sleep 1000 & echo $! > \"$here/helper\"; picture; wait",
-    );
-    let mut feed = child::camera(&program).open().unwrap();
-    let mut frame = Frame::default();
-    let mut pictures = 0;
-    while pictures < 4 {
-        let got = feed.next(&mut frame, Duration::from_millis(100)).unwrap();
-        pictures += usize::from(got == Got::Picture);
-    }
-    let helper = fs::read_to_string(dir.path().join("helper")).unwrap();
-    drop(feed);
-    // Somebody else's zombie by now: whoever adopted it may take a moment.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let alive = || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", helper.trim()));
-        stat.is_ok_and(|stat| !stat.contains(") Z "))
-    };
-    while alive() {
-        assert!(Instant::now() < deadline, "the helper lives on");
-        std::thread::yield_now();
-    }
 }

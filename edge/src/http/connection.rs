@@ -14,7 +14,7 @@ use super::events::Hub;
 use super::request::{self, Cut, Head, Method};
 use super::response::Status::{Ok as Fine, Unavailable, Unprocessable};
 use super::response::{self, Answer, Refusal};
-use super::route::{self, Route};
+use super::route::{self, Content, Route};
 use super::settings::Settings;
 use super::status::Status;
 use super::{metrics, page, stream};
@@ -90,7 +90,7 @@ pub(super) fn serve(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             Ok(answer) => answer.write(&mut stream, true),
             Err(cut) => end(stream, cut, true, unread),
         },
-        Ok(route) => content(route, shared).write(&mut stream, with_body),
+        Ok(Route::Content(it)) => content(it, shared).write(&mut stream, with_body),
         Err(refusal) => end(stream, refusal.into(), with_body, unread),
     }
 }
@@ -111,20 +111,20 @@ fn end(mut stream: &TcpStream, cut: Cut, with_body: bool, unread: bool) -> io::R
 }
 
 /// The answers that need nothing from the client.
-fn content(route: Route, shared: &Shared) -> Answer {
+fn content(content: Content, shared: &Shared) -> Answer {
     let text = |kind, text: &'static str| Answer::new(Fine, kind, text.as_bytes());
-    match route {
-        Route::Style => text("text/css; charset=utf-8", page::STYLE),
-        Route::Script => text("text/javascript; charset=utf-8", page::SCRIPT),
-        Route::Icon => text("image/svg+xml", page::ICON),
-        Route::Alive => Answer::line(Fine, "alive".to_owned()),
-        Route::Ready => ready(shared),
-        Route::Metrics => {
+    match content {
+        Content::Style => text("text/css; charset=utf-8", page::STYLE),
+        Content::Script => text("text/javascript; charset=utf-8", page::SCRIPT),
+        Content::Icon => text("image/svg+xml", page::ICON),
+        Content::Alive => Answer::line(Fine, "alive".to_owned()),
+        Content::Ready => ready(shared),
+        Content::Metrics => {
             let celsius = thermal::read(Path::new(thermal::ZONES));
             let text = metrics::text(&shared.health, &shared.labels, &shared.model, celsius);
             Answer::new(Fine, metrics::CONTENT_TYPE, text.into_bytes())
         }
-        Route::Page | Route::Events | Route::Classify => {
+        Content::Page => {
             let page = shared.page.clone().into_bytes();
             Answer::new(Fine, "text/html; charset=utf-8", page)
         }

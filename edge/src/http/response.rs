@@ -141,12 +141,6 @@ impl Answer {
         Self::new(status, "text/plain; charset=utf-8", text.into_bytes())
     }
 
-    /// Its status code.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.status
-    }
-
     /// Writes head and body, or the head alone where only that was asked for.
     ///
     /// # Errors

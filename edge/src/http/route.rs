@@ -6,6 +6,17 @@ use super::response::{Refusal, Status};
 /// What a path stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
+    /// Observations as they come.
+    Events,
+    /// One picture in, one observation out.
+    Classify,
+    /// Something that needs nothing but the asking.
+    Content(Content),
+}
+
+/// What is simply sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
     /// The kiosk page.
     Page,
     /// Its style.
@@ -14,28 +25,24 @@ pub enum Route {
     Script,
     /// Its icon.
     Icon,
-    /// Observations as they come.
-    Events,
     /// Whether the process lives.
     Alive,
     /// Whether frames flow.
     Ready,
     /// Numbers for Prometheus.
     Metrics,
-    /// One picture in, one observation out.
-    Classify,
 }
 
 /// Every path, and whether it takes `POST` instead of `GET` and `HEAD`.
 pub const ROUTES: [(&str, bool, Route); 9] = [
-    ("/", false, Route::Page),
-    ("/kiosk.css", false, Route::Style),
-    ("/kiosk.js", false, Route::Script),
-    ("/icon.svg", false, Route::Icon),
+    ("/", false, Route::Content(Content::Page)),
+    ("/kiosk.css", false, Route::Content(Content::Style)),
+    ("/kiosk.js", false, Route::Content(Content::Script)),
+    ("/icon.svg", false, Route::Content(Content::Icon)),
     ("/events", false, Route::Events),
-    ("/healthz", false, Route::Alive),
-    ("/readyz", false, Route::Ready),
-    ("/metrics", false, Route::Metrics),
+    ("/healthz", false, Route::Content(Content::Alive)),
+    ("/readyz", false, Route::Content(Content::Ready)),
+    ("/metrics", false, Route::Content(Content::Metrics)),
     ("/v1/classify", true, Route::Classify),
 ];
 
@@ -71,8 +78,11 @@ mod tests {
 
     #[test]
     fn known_paths_are_found_with_or_without_a_query() {
-        assert_eq!(find(Method::Get, "/"), Ok(Route::Page));
-        assert_eq!(find(Method::Head, "/metrics?a=/../b"), Ok(Route::Metrics));
+        assert_eq!(find(Method::Get, "/"), Ok(Route::Content(Content::Page)));
+        assert_eq!(
+            find(Method::Head, "/metrics?a=/../b"),
+            Ok(Route::Content(Content::Metrics))
+        );
         assert_eq!(find(Method::Post, "/v1/classify"), Ok(Route::Classify));
     }
 

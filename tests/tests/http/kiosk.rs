@@ -14,6 +14,7 @@ use fer_edge::publish::Sink;
 use fer_edge::secret::Secret;
 
 use crate::browser::Browser;
+use crate::relay::Relay;
 use crate::running::{observation, settings, start};
 
 const LABELS: [&str; 3] = ["happy", "surprise", ""];
@@ -212,6 +213,22 @@ fn a_lost_line_is_shown_and_comes_back_by_itself() {
     browser.wait_for(&format!("{EMOTION} === 'happy'"));
     let line = browser.evaluate("document.getElementById('line').textContent");
     assert_eq!(line, "");
+}
+
+#[test]
+fn a_line_that_falls_silent_counts_as_lost() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let running = start(&settings());
+    let relay = Relay::start(running.address);
+    let _feed = Feed::start(running.server.sink());
+    browser.visit(&format!("http://{}/", relay.address));
+    browser.wait_for(&format!("{EMOTION} === 'happy'"));
+    relay.silence(true);
+    browser.wait_for("document.getElementById('line').textContent.includes('Connection lost')");
+    relay.silence(false);
+    browser.wait_for(&format!("{EMOTION} === 'happy'"));
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod kiosk;
 mod limits;
 mod metrics;
 mod origin;
+mod relay;
 mod running;

@@ -138,14 +138,14 @@ impl<P: Port> Session<'_, P> {
         self.health.serial_dropped() as u32
     }
 
-    /// As [`Session::send`].
+    /// As [`Session::send`]; a report that did not get through is counted.
     fn report(&mut self, report: Emotion) -> io::Result<bool> {
         let dropped = self.dropped();
-        let sent = self.send(&Message::Emotion(Emotion { dropped, ..report }))?;
-        if !sent {
+        let sent = self.send(&Message::Emotion(Emotion { dropped, ..report }));
+        if !matches!(sent, Ok(true)) {
             self.health.count_serial_dropped(1);
         }
-        Ok(sent)
+        sent
     }
 
     /// Returns whether the line took the frame. The part of it that went out is no harm: the next

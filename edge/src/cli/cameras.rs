@@ -19,7 +19,7 @@ use super::Failure;
 pub(super) struct CamerasArgs {}
 
 pub(super) fn run(_: &CamerasArgs) -> Result<(), Failure> {
-    let text = report(&v4l2::list(), |program| on_path(program));
+    let text = report(&v4l2::list(), on_path);
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 

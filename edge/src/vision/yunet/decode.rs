@@ -52,8 +52,7 @@ impl Boxes<'_> {
         let cells = self.class.iter().zip(self.object).zip(offsets).enumerate();
         for (cell, ((class, object), &[dx, dy, w, h])) in cells {
             let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-            // Not `<`: NaN must not pass either.
-            if !(score >= min_score) {
+            if score.is_nan() || score < min_score {
                 continue;
             }
             let column = (cell % self.columns.max(1)) as f32;

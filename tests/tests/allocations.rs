@@ -77,7 +77,7 @@ impl Detector for TwoFaces {
             },
             score: 3.0,
         });
-        faces.extend(&both[..1 + usize::from(self.0 % 3 == 0)]);
+        faces.extend(&both[..1 + usize::from(self.0.is_multiple_of(3))]);
         Ok(())
     }
 }

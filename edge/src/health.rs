@@ -3,6 +3,7 @@
 //! Numbers only. Nothing here can hold a picture.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Where the camera is in its life.
@@ -83,6 +84,10 @@ pub struct Health {
     observed: Box<[AtomicU64]>,
     mqtt_connected: AtomicBool,
     mqtt_dropped: AtomicU64,
+    beats: AtomicU64,
+    mqtt_trouble: Mutex<Option<String>>,
+    serial_open: AtomicBool,
+    serial_dropped: AtomicU64,
 }
 
 impl Health {
@@ -101,6 +106,10 @@ impl Health {
             observed: (0..labels).map(|_| AtomicU64::new(0)).collect(),
             mqtt_connected: AtomicBool::new(false),
             mqtt_dropped: AtomicU64::new(0),
+            beats: AtomicU64::new(0),
+            mqtt_trouble: Mutex::default(),
+            serial_open: AtomicBool::new(false),
+            serial_dropped: AtomicU64::new(0),
         }
     }
 
@@ -207,10 +216,60 @@ impl Health {
         self.mqtt_dropped.fetch_add(messages, Relaxed);
     }
 
+    /// Shows that the processing thread is alive, with or without frames.
+    pub fn beat(&self) {
+        self.beats.fetch_add(1, Relaxed);
+    }
+
+    /// How often it did so: as long as this grows, it is not stuck.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Relaxed)
+    }
+
     /// Messages lost while the broker was away.
     #[must_use]
     pub fn mqtt_dropped(&self) -> u64 {
         self.mqtt_dropped.load(Relaxed)
+    }
+
+    /// Says why the broker is not connected; nothing when it is.
+    pub fn set_mqtt_trouble(&self, reason: Option<String>) {
+        *self
+            .mqtt_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why the broker is not connected, where that was tried.
+    #[must_use]
+    pub fn mqtt_trouble(&self) -> Option<String> {
+        self.mqtt_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Says whether the serial port is open.
+    pub fn set_serial_open(&self, open: bool) {
+        self.serial_open.store(open, Relaxed);
+    }
+
+    /// Whether the serial port is open.
+    #[must_use]
+    pub fn serial_open(&self) -> bool {
+        self.serial_open.load(Relaxed)
+    }
+
+    /// Counts reports that were lost because the serial line was slow or away.
+    pub fn count_serial_dropped(&self, reports: u64) {
+        self.serial_dropped.fetch_add(reports, Relaxed);
+    }
+
+    /// Reports lost because the serial line was slow or away.
+    #[must_use]
+    pub fn serial_dropped(&self) -> u64 {
+        self.serial_dropped.load(Relaxed)
     }
 }
 

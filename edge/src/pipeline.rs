@@ -1,28 +1,46 @@
 //! Runs a source through the stages into a sink.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::budget::{self, Budget, SystemGauges};
 use crate::capture::{CaptureError, Frame, Pace, Source, Step};
-use crate::processor::{ProcessError, Processor};
-use crate::publish::{PublishError, Sink};
-use crate::queue::{Queue, WhenFull};
+use crate::control::Control;
+use crate::health::{Camera, Dropped, Health};
+use crate::processor::{self, ProcessError, Processor};
+use crate::publish::{Observation, PublishError, Sink};
+use crate::queue::{Popped, Queue, WhenFull};
+use crate::watch::Watch;
 
 /// Frames between capture and processing: one being looked at, one waiting.
 const QUEUE_FRAMES: usize = 2;
 
-/// What a run did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Frames that gave a result.
-    pub frames: u64,
-    /// Faces in them.
-    pub faces: u64,
-    /// Frames that could not be used.
-    pub bad: u64,
-    /// Live frames that were dropped because newer ones had come.
-    pub dropped: u64,
+/// How long processing waits for a frame before it looks whether it shall end.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a camera may take to be closed.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Settings that may be changed while it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Tuning {
+    /// How frames become results.
+    pub processing: processor::Settings,
+    /// What the frame rate has to keep within; holds for live sources.
+    pub budget: budget::Settings,
+}
+
+/// What a run shares with the threads around it.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Counters and states, kept up to date by the run.
+    pub health: Arc<Health>,
+    /// Switches that the run obeys.
+    pub control: Arc<Control>,
+    /// Settings that the run picks up when they change.
+    pub tuning: Arc<Watch<Tuning>>,
 }
 
 /// Why a run ended early.
@@ -50,10 +68,11 @@ pub enum PipelineError {
     },
 }
 
-/// Runs until the source ends, `limit` frames have been captured, or the sink's reader has gone.
+/// Runs until the source ends, `limit` frames have been captured, the sink's reader has gone, or an
+/// end is asked for.
 ///
-/// Capture has its own thread; everything else runs on the caller's. `summary` is kept up to date,
-/// so it tells what was done even after an error.
+/// Capture has its own thread; everything else runs on the caller's. What was done stands in
+/// [`Shared::health`], also after an error.
 ///
 /// # Errors
 /// Returns an error when the source, a stage or the sink fails for good, or no frame was usable.
@@ -62,7 +81,7 @@ pub fn run(
     processor: &mut Processor,
     sink: &mut dyn Sink,
     limit: Option<u64>,
-    summary: &mut Summary,
+    shared: &Shared,
 ) -> Result<(), PipelineError> {
     let pace = source.pace();
     let name = source.name().to_owned();
@@ -72,34 +91,48 @@ pub fn run(
         WhenFull::Wait
     };
     let queue = Arc::new(Queue::new(QUEUE_FRAMES, when_full));
-    let bad = Arc::new(AtomicU64::new(0));
+    let (ends, ended) = mpsc::channel::<()>();
     let capture = thread::Builder::new()
         .name("capture".to_owned())
         .spawn({
-            let (queue, bad) = (Arc::clone(&queue), Arc::clone(&bad));
-            move || capture(source, limit, &queue, &bad)
+            let (queue, shared) = (Arc::clone(&queue), shared.clone());
+            move || {
+                let _ends = ends;
+                capture(source, limit, &queue, &shared)
+            }
         })
         .map_err(|e| PipelineError::Thread(e.to_string()))?;
 
-    let result = consume(&name, pace, processor, sink, &queue, summary);
+    let mut consumer = Consumer {
+        observation: processor.observation(&name),
+        pace,
+        processor,
+        sink,
+        shared,
+    };
+    let result = consumer.run(&queue);
     queue.close();
-    summary.dropped = queue.dropped();
-    // After an early end the thread may sit in a read that never returns; only a finished source is
-    // waited for.
-    if matches!(result, Ok(Ended::Source)) {
-        let captured = capture
+    // After an early end the thread may sit in a read that never returns; only a camera is worth
+    // waiting for, so that it is closed.
+    let finished = matches!(result, Ok(Ended::Source))
+        || pace == Pace::Live && ended.recv_timeout(CLOSING) == Err(RecvTimeoutError::Disconnected);
+    let captured = if finished {
+        capture
             .join()
-            .map_err(|_| PipelineError::Thread("it panicked".to_owned()))?;
-        summary.bad += bad.load(Ordering::Relaxed);
-        captured?;
+            .map_err(|_| PipelineError::Thread("it panicked".to_owned()))?
     } else {
-        summary.bad += bad.load(Ordering::Relaxed);
+        Ok(())
+    };
+    match result? {
+        Ended::Source => captured?,
+        // What the source says when it is torn off is no news.
+        Ended::Reader | Ended::Asked => {}
     }
-    result?;
-    if summary.frames == 0 && summary.bad > 0 {
+    let bad = shared.health.dropped(Dropped::Bad);
+    if shared.health.processed() == 0 && bad > 0 {
         return Err(PipelineError::NothingUsable {
             source_name: name,
-            bad: summary.bad,
+            bad,
         });
     }
     Ok(())
@@ -109,39 +142,69 @@ pub fn run(
 enum Ended {
     Source,
     Reader,
+    Asked,
 }
 
-fn consume(
-    name: &str,
+/// From the queue to the sink.
+struct Consumer<'a> {
+    observation: Observation,
     pace: Pace,
-    processor: &mut Processor,
-    sink: &mut dyn Sink,
-    queue: &Queue<Frame>,
-    summary: &mut Summary,
-) -> Result<Ended, PipelineError> {
-    let mut observation = processor.observation(name);
-    while let Some(frame) = queue.pop() {
-        let seq = frame.seq;
-        let processed = processor.process(&frame, pace, &mut observation);
-        queue.recycle(frame);
-        match processed {
+    processor: &'a mut Processor,
+    sink: &'a mut dyn Sink,
+    shared: &'a Shared,
+}
+
+impl Consumer<'_> {
+    fn run(&mut self, queue: &Queue<Frame>) -> Result<Ended, PipelineError> {
+        let Shared {
+            health,
+            control,
+            tuning,
+        } = self.shared;
+        let mut seen = 0;
+        loop {
+            health.beat();
+            if control.stopping() {
+                return Ok(Ended::Asked);
+            }
+            if let Some(tuning) = tuning.changed(&mut seen) {
+                self.processor.set(tuning.processing);
+            }
+            let frame = match queue.pop_timeout(PATIENCE) {
+                Popped::Item(frame) => frame,
+                Popped::Nothing => continue,
+                Popped::Closed => return Ok(Ended::Source),
+            };
+            self.processor.set_threshold(control.threshold());
+            let done = self.process(&frame);
+            queue.recycle(frame);
+            match done {
+                Ok(()) => {}
+                Err(PipelineError::Publish(PublishError::Closed)) => return Ok(Ended::Reader),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn process(&mut self, frame: &Frame) -> Result<(), PipelineError> {
+        let health = &self.shared.health;
+        match self
+            .processor
+            .process(frame, self.pace, &mut self.observation)
+        {
             Ok(()) => {}
             Err(error) if error.is_passing() => {
-                summary.bad += 1;
-                tracing::warn!(seq, %error, "frame skipped");
-                continue;
+                health.count_dropped(Dropped::Bad, 1);
+                tracing::warn!(seq = frame.seq, %error, "frame skipped");
+                return Ok(());
             }
             Err(error) => return Err(error.into()),
         }
-        match sink.publish(&observation) {
-            Ok(()) => {}
-            Err(PublishError::Closed) => return Ok(Ended::Reader),
-            Err(error) => return Err(error.into()),
-        }
-        summary.frames += 1;
-        summary.faces += observation.faces.len() as u64;
+        self.sink.publish(&self.observation)?;
+        let labels = self.observation.faces.iter().map(|face| face.label);
+        health.count_processed(self.processor.timings().infer, labels);
+        Ok(())
     }
-    Ok(Ended::Source)
 }
 
 /// Closes the queue however the capture thread ends, a panic included.
@@ -157,27 +220,56 @@ fn capture(
     mut source: Box<dyn Source>,
     limit: Option<u64>,
     queue: &Queue<Frame>,
-    bad: &AtomicU64,
+    shared: &Shared,
 ) -> Result<(), CaptureError> {
+    let Shared {
+        health,
+        control,
+        tuning,
+    } = shared;
     let _close = CloseOnDrop(queue);
+    let live = source.pace() == Pace::Live;
+    let started = Instant::now();
+    let mut budget = Budget::new(tuning.get().budget, SystemGauges::default());
+    let (mut seen, mut late) = (0, 0);
     let mut frame = Frame::default();
     let mut captured = 0;
-    while limit.is_none_or(|limit| captured < limit) {
+    while limit.is_none_or(|limit| captured < limit) && !control.stopping() {
         match source.next(&mut frame)? {
             Step::Frame => {
                 captured += 1;
+                health.count_captured();
+                // Sources that are no cameras have no states of their own.
+                if captured == 1 && health.camera() == Camera::Opening {
+                    health.set_camera(Camera::Online);
+                }
+                if let Some(tuning) = tuning.changed(&mut seen) {
+                    budget.set(tuning.budget);
+                }
+                if !control.enabled() {
+                    health.count_dropped(Dropped::Disabled, 1);
+                    continue;
+                }
+                if live && !budget.admit(started.elapsed()) {
+                    health.count_dropped(Dropped::Budget, 1);
+                    continue;
+                }
                 if !queue.push(frame) {
                     break;
                 }
+                let dropped = queue.dropped();
+                health.count_dropped(Dropped::Late, dropped - late);
+                late = dropped;
                 frame = queue.spare().unwrap_or_default();
             }
             Step::Bad(reason) => {
                 // The first is news; a broken camera would fill the log with the rest.
-                if bad.fetch_add(1, Ordering::Relaxed) == 0 {
+                if health.dropped(Dropped::Bad) == 0 {
                     tracing::warn!(source = source.name(), reason, "bad frame skipped");
                 } else {
                     tracing::debug!(source = source.name(), reason, "bad frame skipped");
                 }
+                health.count_dropped(Dropped::Bad, 1);
             }
             Step::End => break,
         }
@@ -186,153 +278,4 @@ fn capture(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::infer::fake::Brightness;
-    use crate::processor::Settings;
-    use crate::publish::Observation;
-    use crate::vision::roi::WholeFrame;
-    use fer_models::ModelPackage;
-
-    /// Frames by script: a brightness, a bad frame, or a failure.
-    struct Script(std::vec::IntoIter<Option<u8>>, Pace, bool);
-
-    impl Source for Script {
-        fn name(&self) -> &str {
-            "script"
-        }
-        fn pace(&self) -> Pace {
-            self.1
-        }
-        fn next(&mut self, frame: &mut Frame) -> Result<Step, CaptureError> {
-            match self.0.next() {
-                Some(Some(value)) => {
-                    frame.width = 8;
-                    frame.height = 8;
-                    frame.pixels.clear();
-                    frame.pixels.resize(64, value);
-                    frame.t_ms += 1000;
-                    Ok(Step::Frame)
-                }
-                Some(None) => Ok(Step::Bad("scripted".to_owned())),
-                None if self.2 => Err(CaptureError::format("script", "unplugged")),
-                None => Ok(Step::End),
-            }
-        }
-    }
-
-    #[derive(Default)]
-    struct Collect(Vec<Observation>, Option<usize>);
-
-    impl Sink for Collect {
-        fn publish(&mut self, observation: &Observation) -> Result<(), PublishError> {
-            if self.1 == Some(self.0.len()) {
-                return Err(PublishError::Closed);
-            }
-            self.0.push(observation.clone());
-            Ok(())
-        }
-    }
-
-    fn run_script(
-        script: Script,
-        sink: &mut Collect,
-        limit: Option<u64>,
-    ) -> (Result<(), PipelineError>, Summary) {
-        let manifest = ModelPackage::embedded().manifest;
-        let face_len = manifest.decision.crops.count() * manifest.input.input_len();
-        let classifier = Brightness::new(face_len, &manifest.labels);
-        let settings = Settings {
-            smoothing: crate::smooth::Settings::RAW,
-            ..Settings::default()
-        };
-        let mut processor = Processor::new(
-            &manifest,
-            Box::new(WholeFrame),
-            Box::new(classifier),
-            settings,
-        );
-        let mut summary = Summary::default();
-        let result = run(Box::new(script), &mut processor, sink, limit, &mut summary);
-        (result, summary)
-    }
-
-    fn script<const N: usize>(frames: [Option<u8>; N]) -> Script {
-        Script(Vec::from(frames).into_iter(), Pace::Recorded, false)
-    }
-
-    #[test]
-    fn every_good_frame_of_a_recording_gives_a_result() {
-        let mut sink = Collect::default();
-        let (result, summary) = run_script(
-            script([Some(0), None, Some(255), Some(255), None]),
-            &mut sink,
-            None,
-        );
-        result.unwrap();
-        assert_eq!(
-            summary,
-            Summary {
-                frames: 3,
-                faces: 3,
-                bad: 2,
-                dropped: 0
-            }
-        );
-        assert_eq!(sink.0[0].faces[0].label, 0);
-        assert_ne!(sink.0[1].faces[0].label, 0);
-        assert_eq!(sink.0[2].faces[0].id, 1);
-    }
-
-    #[test]
-    fn stills_share_no_faces() {
-        let mut sink = Collect::default();
-        let stills = Script(vec![Some(0), Some(0)].into_iter(), Pace::Stills, false);
-        run_script(stills, &mut sink, None).0.unwrap();
-        assert_ne!(sink.0[0].faces[0].id, sink.0[1].faces[0].id);
-    }
-
-    #[test]
-    fn a_limit_ends_the_run() {
-        let mut sink = Collect::default();
-        let (result, summary) = run_script(script([Some(9); 50]), &mut sink, Some(7));
-        result.unwrap();
-        assert_eq!(summary.frames, 7);
-    }
-
-    #[test]
-    fn a_reader_that_leaves_is_no_failure() {
-        let mut sink = Collect(Vec::new(), Some(2));
-        let (result, summary) = run_script(script([Some(9); 50]), &mut sink, None);
-        result.unwrap();
-        assert_eq!(summary.frames, 2);
-    }
-
-    #[test]
-    fn only_bad_frames_are_a_failure() {
-        let (result, summary) = run_script(script([None, None]), &mut Collect::default(), None);
-        assert!(matches!(
-            result,
-            Err(PipelineError::NothingUsable { bad: 2, .. })
-        ));
-        assert_eq!(summary.bad, 2);
-    }
-
-    #[test]
-    fn frames_before_a_failing_source_are_delivered() {
-        let mut sink = Collect::default();
-        let source = Script(vec![Some(1), Some(2)].into_iter(), Pace::Recorded, true);
-        let (result, summary) = run_script(source, &mut sink, None);
-        assert!(result.unwrap_err().to_string().contains("unplugged"));
-        assert_eq!(summary.frames, 2);
-    }
-
-    #[test]
-    fn no_live_frame_is_lost_without_being_counted() {
-        let mut sink = Collect::default();
-        let source = Script(vec![Some(1); 200].into_iter(), Pace::Live, false);
-        let (result, summary) = run_script(source, &mut sink, None);
-        result.unwrap();
-        assert_eq!(summary.frames + summary.dropped, 200);
-    }
-}
+mod tests;

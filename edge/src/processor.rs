@@ -85,7 +85,9 @@ pub struct Processor {
     detect_every: u64,
     frames_to_detection: u64,
     detected_ms: u64,
+    threshold: f32,
     timings: Timings,
+    spare: Vec<Face>,
     detections: Vec<Detection>,
     tile: Vec<u8>,
     tensor: Vec<f32>,
@@ -113,12 +115,27 @@ impl Processor {
             detect_every: settings.detect_every.max(1),
             frames_to_detection: 0,
             detected_ms: 0,
+            threshold: 0.0,
             timings: Timings::default(),
+            spare: Vec::new(),
             detections: Vec::new(),
             tile: vec![0; manifest.input.tile * manifest.input.tile],
             tensor: Vec::new(),
             scores: Vec::new(),
         }
+    }
+
+    /// Goes on with other settings; known faces stay known.
+    pub fn set(&mut self, settings: Settings) {
+        self.detect_every = settings.detect_every.max(1);
+        self.frames_to_detection = self.frames_to_detection.min(self.detect_every);
+        self.tracker.set(settings.tracking);
+        self.smoother.set(settings.smoothing);
+    }
+
+    /// Leaves out faces whose decision scores below this.
+    pub fn set_threshold(&mut self, score: f32) {
+        self.threshold = score;
     }
 
     /// An empty result for frames of the named source, to be filled again and again.
@@ -214,29 +231,25 @@ impl Processor {
         out.seq = frame.seq;
         out.t_ms = frame.t_ms;
         out.file.clone_from(&frame.file);
-        let mut count = 0;
+        // Faces beyond those of the last frame come from the spare ones, with their buffers.
+        self.spare.append(&mut out.faces);
         let faces = Self::present(&self.tracker, self.detected_ms);
         for (track, scores) in faces.zip(self.scores.chunks_exact(self.labels.len())) {
             let decision = self.smoother.update(track.id, frame.t_ms, scores);
-            if out.faces.len() == count {
-                out.faces.push(Face {
-                    id: 0,
-                    rect: track.rect,
-                    label: 0,
-                    raw_label: 0,
-                    scores: Vec::new(),
-                });
+            if decision.scores[decision.label] < self.threshold {
+                continue;
             }
-            let face = &mut out.faces[count];
-            face.id = track.id;
-            face.rect = track.rect;
-            face.label = decision.label;
-            face.raw_label = argmax(scores);
-            face.scores.clear();
-            face.scores.extend_from_slice(decision.scores);
-            count += 1;
+            let mut buffer = self.spare.pop().map(|face| face.scores).unwrap_or_default();
+            buffer.clear();
+            buffer.extend_from_slice(decision.scores);
+            out.faces.push(Face {
+                id: track.id,
+                rect: track.rect,
+                label: decision.label,
+                raw_label: argmax(scores),
+                scores: buffer,
+            });
         }
-        out.faces.truncate(count);
         let tracks = self.tracker.tracks();
         self.smoother
             .retain(|id| tracks.iter().any(|track| track.id == id));

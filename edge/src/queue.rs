@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What a full queue does with a new item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,17 @@ pub enum WhenFull {
     Wait,
     /// The oldest item is dropped and counted: the newest matters.
     DropOldest,
+}
+
+/// What [`Queue::pop_timeout`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Popped<T> {
+    /// The oldest item.
+    Item(T),
+    /// Nothing within the time.
+    Nothing,
+    /// The queue is closed and empty.
+    Closed,
 }
 
 #[derive(Debug)]
@@ -96,6 +108,26 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Takes the oldest item, waiting for one at most about `patience`.
+    pub fn pop_timeout(&self, patience: Duration) -> Popped<T> {
+        let empty = |state: &mut State<T>| state.items.is_empty() && !state.closed;
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), patience, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        let item = state.items.pop_front();
+        let closed = state.closed;
+        drop(state);
+        match item {
+            Some(item) => {
+                self.changed.notify_all();
+                Popped::Item(item)
+            }
+            None if closed => Popped::Closed,
+            None => Popped::Nothing,
+        }
+    }
+
     /// Gives a used item back, so that its buffers are filled again.
     pub fn recycle(&self, item: T) {
         self.lock().spare.push(item);
@@ -151,6 +183,16 @@ mod tests {
         });
         assert_eq!(received, (0..100).collect::<Vec<_>>());
         assert_eq!(queue.dropped(), 0);
+    }
+
+    #[test]
+    fn patience_ends_and_what_is_left_comes_before_the_end() {
+        let queue = Queue::new(2, WhenFull::Wait);
+        assert_eq!(queue.pop_timeout(Duration::ZERO), Popped::Nothing);
+        assert!(queue.push(1));
+        queue.close();
+        assert_eq!(queue.pop_timeout(Duration::MAX), Popped::Item(1));
+        assert_eq!(queue.pop_timeout(Duration::MAX), Popped::Closed);
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Smoother {
         }
     }
 
+    /// Goes on with other settings; what was averaged so far stays.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Takes in the scores of face `id` at `now_ms`; the first ones decide at once.
     ///
     /// The number of scores must stay the same for a face.
@@ -208,6 +213,15 @@ mod tests {
                 scores: &SAD
             }
         );
+    }
+
+    #[test]
+    fn settings_change_without_forgetting_faces() {
+        let mut smoother = Smoother::default();
+        smoother.update(1, 0, &HAPPY);
+        assert_eq!(smoother.update(1, 10, &SAD).label, 0);
+        smoother.set(Settings::RAW);
+        assert_eq!(smoother.update(1, 20, &SAD).label, 1);
     }
 
     #[test]

@@ -178,6 +178,7 @@ fn bad_input_is_code_1() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     assert_fails(&["run", &path("missing.png")], 1, "missing.png");
+    assert_fails(&["run", "https://cam/"], 1, "https is not supported");
     assert_fails(&["run", &path("")], 1, "holds no pictures");
     fs::write(path("a.png"), "not a picture").unwrap();
     assert_fails(&["run", &path("a.png")], 1, "a.png");
@@ -209,6 +210,12 @@ fn wrong_flags_are_code_2() {
         &["run", "--region", "0,0,9,9", "--min-face", "80"],
         2,
         "rustface",
+    );
+    assert_fails(&["run", "--detector", "yunet"], 2, "--detector-model");
+    assert_fails(
+        &["run", "--detector", "none", "--detector-model", "x.onnx"],
+        2,
+        "--detector yunet",
     );
     assert_fails(&["run", "--raw", "--margin", "0.2"], 2, "--raw");
     assert_fails(&["run", "--every-n-frames", "0"], 2, "every-n-frames");
@@ -248,6 +255,10 @@ fn a_broken_model_folder_is_code_78() {
     lying.model.sha256 = sha256_hex(b"no model");
     refused(&lying.to_toml(), b"no model", "not a usable ONNX model");
     assert_fails(&["model", "--model", "/nowhere"], 78, "/nowhere");
+    let no_onnx = dir.path().join("face.onnx");
+    fs::write(&no_onnx, "no model").unwrap();
+    let no_onnx = no_onnx.to_str().unwrap();
+    assert_fails(&["run", "--detector-model", no_onnx], 78, no_onnx);
 }
 
 #[test]
@@ -278,6 +289,8 @@ fn model_and_bench_print_tables() {
         "detect, per frame",
         "infer, per face",
         "whole, per face",
+        "frames a second",
+        "whole, per frame",
     ] {
         assert!(text.contains(row), "{row}: {text}");
     }
@@ -288,6 +301,7 @@ fn help_teaches_by_example() {
     for args in [
         &["--help"][..],
         &["run", "--help"],
+        &["cameras", "--help"],
         &["bench", "--help"],
         &["model", "--help"],
     ] {

@@ -71,7 +71,7 @@ pub(super) fn load(path: &Path, frame: &mut Frame) -> Result<(), CaptureError> {
 ///
 /// # Errors
 /// Returns what is wrong with the picture.
-pub(super) fn decode(stream: impl BufRead + Seek, frame: &mut Frame) -> Result<(), String> {
+pub(crate) fn decode(stream: impl BufRead + Seek, frame: &mut Frame) -> Result<(), String> {
     let text = |e: ::image::ImageError| e.to_string();
     let mut reader = ImageReader::new(stream)
         .with_guessed_format()

@@ -1,4 +1,4 @@
-//! Where frames come from: files, folders, pipes and the built-in demo behind one trait.
+//! Where frames come from: cameras, files, folders, pipes and the built-in demo behind one trait.
 //!
 //! Every source delivers 8-bit grey frames into a buffer that the caller reuses. What a source can't
 //! decode is reported as [`Step::Bad`], so that the pipeline counts it and goes on; only what ends
@@ -8,9 +8,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fer_models::{GrayView, ImageError, MAX_SIDE};
 
+use crate::control::Control;
+use crate::health::Health;
+
+pub mod camera;
 pub mod demo;
 pub mod folder;
 pub mod image;
@@ -131,6 +136,8 @@ pub enum Input {
     Demo,
     /// Standard input, Y4M or MJPEG.
     Stdin,
+    /// A live camera, as [`camera::Address`] reads it.
+    Camera(String),
     /// A file or a folder.
     Path(PathBuf),
 }
@@ -140,6 +147,7 @@ impl From<OsString> for Input {
         match text.to_str() {
             Some("demo") => Self::Demo,
             Some("-") => Self::Stdin,
+            Some(text) if camera::Address::is_camera(text) => Self::Camera(text.to_owned()),
             _ => Self::Path(text.into()),
         }
     }
@@ -148,7 +156,8 @@ impl From<OsString> for Input {
 /// Opens an input.
 ///
 /// Files are told apart by their extension: `.y4m`, `.mjpeg` or `.mjpg`; any other file is a picture,
-/// whose format is told by its content. `fps` is the frame rate of MJPEG, which carries none.
+/// whose format is told by its content. `fps` is the frame rate of MJPEG, which carries none. A camera
+/// is opened with the default settings and its state is told to nobody; [`camera::open`] does more.
 ///
 /// # Errors
 /// Returns an error when the input is missing, empty or of an unknown kind.
@@ -156,6 +165,17 @@ pub fn open(input: &Input, fps: f64) -> Result<Box<dyn Source>, CaptureError> {
     match input {
         Input::Demo => Ok(Box::new(demo::Demo::new()?)),
         Input::Stdin => sniff("stdin", Box::new(io::stdin()), fps),
+        Input::Camera(device) => {
+            let settings = camera::Settings {
+                device: device.clone(),
+                ..camera::Settings::default()
+            };
+            camera::open(
+                &settings,
+                Arc::new(Health::new(0)),
+                Arc::new(Control::default()),
+            )
+        }
         Input::Path(path) => open_path(path, fps),
     }
 }
@@ -249,6 +269,27 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("neither")
+        );
+    }
+
+    #[test]
+    fn cameras_are_told_from_files() {
+        let input = |text: &str| Input::from(OsString::from(text));
+        for text in [
+            "v4l2:auto",
+            "/dev/video0",
+            "rpicam",
+            "jetson:1",
+            "http://cam/stream",
+        ] {
+            assert_eq!(input(text), Input::Camera(text.to_owned()));
+            assert_eq!(open(&input(text), 25.0).unwrap().pace(), Pace::Live);
+        }
+        assert_eq!(input("./rpicam"), Input::Path("./rpicam".into()));
+        let error = open(&input("https://cam/"), 25.0).map(|_| ()).unwrap_err();
+        assert!(
+            error.to_string().contains("https is not supported"),
+            "{error}"
         );
     }
 

@@ -7,17 +7,24 @@ use std::time::Duration;
 use clap::Args;
 use fer_edge::capture::demo::Demo;
 use fer_edge::capture::{Frame, Source, Step};
-use fer_edge::processor::{Processor, Settings};
+use fer_edge::processor::Processor;
+use fer_edge::service::stages;
 use fer_models::machine;
 
-use super::{DetectorChoice, Failure, ModelChoice};
+use super::choices::{ConfigChoice, DetectorChoice, ModelChoice};
+use super::{Failure, configuration};
+
+mod mjpeg;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Runs the demo's 320x240 frames through every stage on one thread, without \
-    output.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite"
+    output; then the same as a webcam's 640x480 Motion JPEG, from the picture in memory to the line \
+    of JSON.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite"
 )]
 pub(super) struct BenchArgs {
+    #[command(flatten)]
+    config: ConfigChoice,
     #[command(flatten)]
     model: ModelChoice,
     #[command(flatten)]
@@ -40,16 +47,16 @@ struct Samples {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
-    let detector = args.detector.build()?;
-    let (package, classifier) = args.model.load()?;
+    let mut flags = args.detector.values()?;
+    flags.extend(args.model.values());
+    let config = args.config.load(flags)?.config;
+    let (package, mut processor) = stages::processor(&config).map_err(configuration)?;
     let manifest = &package.manifest;
-    let mut processor = Processor::new(
-        manifest,
-        detector,
-        Box::new(classifier),
-        Settings::default(),
-    );
     let samples = measure(&mut processor, args.frames)?;
+    let mut webcam = config.clone();
+    webcam.vision.every_n_frames = mjpeg::DETECT_EVERY;
+    let (_, mut processor) = stages::processor(&webcam).map_err(configuration)?;
+    let times = mjpeg::measure(&mut processor, args.frames)?;
 
     let mut out = String::new();
     writeln!(out, "machine  {}, one core used", machine::describe())?;
@@ -65,17 +72,35 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
         args.frames, samples.faces
     )?;
     writeln!(out, "{:<20}{:>12}{:>12}", "milliseconds", "median", "p99")?;
-    for (name, mut times) in [
+    for (name, times) in [
         ("detect, per frame", samples.detect),
         ("cut, per face", samples.cut),
         ("infer, per face", samples.infer),
         ("whole, per face", samples.whole),
     ] {
-        times.sort_unstable();
-        let (median, p99) = (percentile(&times, 50), percentile(&times, 99));
-        writeln!(out, "{name:<20}{median:>12.3}{p99:>12.3}")?;
+        row(&mut out, name, times)?;
     }
+    writeln!(
+        out,
+        "\nwebcam   {} MJPEG pictures of {}x{}, {} kB each, in memory to JSON; {} faces, searched in every \
+         {}th",
+        args.frames,
+        mjpeg::WIDTH,
+        mjpeg::HEIGHT,
+        times.bytes / 1000,
+        times.faces,
+        mjpeg::DETECT_EVERY
+    )?;
+    writeln!(out, "         {:.0} frames a second\n", times.rate())?;
+    row(&mut out, "decode, per frame", times.decode)?;
+    row(&mut out, "whole, per frame", times.whole)?;
     Ok(io::stdout().lock().write_all(out.as_bytes())?)
+}
+
+fn row(out: &mut String, name: &str, mut times: Vec<Duration>) -> std::fmt::Result {
+    times.sort_unstable();
+    let (median, p99) = (percentile(&times, 50), percentile(&times, 99));
+    writeln!(out, "{name:<20}{median:>12.3}{p99:>12.3}")
 }
 
 fn measure(processor: &mut Processor, frames: u64) -> Result<Samples, Failure> {

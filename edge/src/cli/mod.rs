@@ -1,19 +1,17 @@
 //! The command line: parse, validate, call the library, map errors to exit codes.
 
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use fer_edge::infer::TractClassifier;
-use fer_edge::vision::roi::{Region, WholeFrame};
-use fer_edge::vision::rustface::{self, RustfaceDetector};
-use fer_edge::vision::{DetectError, Detector};
-use fer_models::{ModelPackage, Rect};
-use tracing_subscriber::EnvFilter;
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod bench;
+mod cameras;
+mod choices;
+mod config;
+mod doctor;
+mod logs;
 mod model;
 mod run;
 
@@ -27,9 +25,13 @@ mod run;
         fer-edge run portrait.jpg             one picture\n  \
         fer-edge run --detector none faces/   a folder of cut-out faces\n  \
         ffmpeg -i clip.mp4 -f yuv4mpegpipe - | fer-edge run -\n  \
+        fer-edge cameras                      the cameras of this machine\n  \
         fer-edge bench                        milliseconds per face on this machine\n  \
-        fer-edge model --model models/zoo/vgg19-lite\n\n\
-        Exit codes: 0 done, 1 bad input or I/O, 2 wrong flags, 78 broken model folder.\n\
+        fer-edge model --model models/zoo/vgg19-lite\n  \
+        fer-edge doctor                       what is missing on this machine?\n  \
+        fer-edge config show                  every setting and where it comes from\n\n\
+        Exit codes: 0 done, 1 bad input or I/O, 2 wrong flags, 78 wrong configuration or model\n\
+        folder.\n\
         Output goes to stdout, logs to stderr (RUST_LOG=debug shows more)."
 )]
 struct Cli {
@@ -41,45 +43,16 @@ struct Cli {
 enum Command {
     /// Print an emotion for each face of each frame, as JSON lines
     Run(run::RunArgs),
+    /// List the cameras of this machine and what they can do
+    Cameras(cameras::CamerasArgs),
     /// Measure milliseconds per face on this machine
     Bench(bench::BenchArgs),
     /// Show what a model is, and check it
     Model(model::ModelArgs),
-}
-
-/// Which model to run.
-#[derive(Debug, Args)]
-struct ModelChoice {
-    /// Model folder, or the model.toml in it [default: the embedded model]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-}
-
-/// How faces are found.
-#[derive(Debug, Args)]
-struct DetectorChoice {
-    /// How faces are found [default: rustface, or roi with --region]
-    #[arg(long, value_enum)]
-    detector: Option<DetectorKind>,
-    /// Where the face is, in pixels of the frame
-    #[arg(long, value_name = "X,Y,W,H", value_parser = parse_region)]
-    region: Option<Rect>,
-    /// Smallest face to find [default: an eighth of the frame's shorter side, at least 48]
-    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u16).range(20..))]
-    min_face: Option<u16>,
-    /// Drop faces that the detector is less sure of; useful are 0.9 to 4.5 [default: 2]
-    #[arg(long, value_name = "SCORE", value_parser = parse_positive)]
-    min_score: Option<f32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DetectorKind {
-    /// SeetaFace, embedded: upright frontal faces
-    Rustface,
-    /// The whole frame is a face
-    None,
-    /// A fixed region, given by --region
-    Roi,
+    /// Look for what is missing on this machine, and say what to do
+    Doctor(doctor::DoctorArgs),
+    /// Show or check the configuration
+    Config(config::ConfigArgs),
 }
 
 /// What went wrong, by exit code.
@@ -89,7 +62,7 @@ enum Failure {
     Runtime(anyhow::Error),
     /// Wrong flags: 2.
     Usage(clap::Error),
-    /// A broken model folder: 78 (`EX_CONFIG` of sysexits.h).
+    /// A wrong configuration or a broken model folder: 78 (`EX_CONFIG` of sysexits.h).
     Configuration(anyhow::Error),
 }
 
@@ -101,19 +74,15 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,fer_edge=info"));
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(colour)
-        .init();
+    logs::start();
     let result = match Cli::try_parse() {
         Ok(cli) => match cli.command {
-            Command::Run(args) => run::run(args),
+            Command::Run(args) => run::run(&args),
+            Command::Cameras(args) => cameras::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Model(args) => model::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
+            Command::Config(args) => config::run(&args),
         },
         Err(error) => Err(Failure::Usage(error)),
     };
@@ -143,91 +112,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-impl ModelChoice {
-    /// Opens the model and plans it; whatever is wrong with it is a configuration error.
-    fn load(&self) -> Result<(ModelPackage, TractClassifier), Failure> {
-        let package = match &self.model {
-            Some(path) => ModelPackage::open(path).map_err(configuration)?,
-            None => ModelPackage::embedded(),
-        };
-        let classifier = TractClassifier::load(&package).map_err(|e| {
-            let folder = self
-                .model
-                .as_deref()
-                .unwrap_or(Path::new("the embedded model"));
-            Failure::Configuration(anyhow::Error::new(e).context(folder.display().to_string()))
-        })?;
-        Ok((package, classifier))
-    }
-}
-
 fn configuration(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Configuration(error.into())
 }
 
-impl DetectorChoice {
-    fn build(&self) -> Result<Box<dyn Detector>, Failure> {
-        let kind = self.detector.unwrap_or(match self.region {
-            Some(_) => DetectorKind::Roi,
-            None => DetectorKind::Rustface,
-        });
-        if self.region.is_some() && kind != DetectorKind::Roi {
-            return Err(conflict("--region goes with --detector roi only"));
-        }
-        if (self.min_face.is_some() || self.min_score.is_some()) && kind != DetectorKind::Rustface {
-            return Err(conflict(
-                "--min-face and --min-score go with --detector rustface only",
-            ));
-        }
-        match (kind, self.region) {
-            (DetectorKind::Rustface, _) => self.rustface().map_err(Failure::from),
-            (DetectorKind::None, _) => Ok(Box::new(WholeFrame)),
-            (DetectorKind::Roi, Some(region)) => Ok(Box::new(Region(region))),
-            (DetectorKind::Roi, None) => Err(conflict("--detector roi needs --region X,Y,W,H")),
-        }
-    }
-
-    fn rustface(&self) -> Result<Box<dyn Detector>, DetectError> {
-        let default = rustface::Settings::default();
-        let settings = rustface::Settings {
-            min_face: self.min_face.map(f32::from),
-            min_score: self.min_score.unwrap_or(default.min_score),
-        };
-        Ok(Box::new(RustfaceDetector::new(settings)?))
-    }
-}
-
 fn conflict(message: &str) -> Failure {
     Failure::Usage(Cli::command().error(ErrorKind::ArgumentConflict, message))
-}
-
-fn parse_region(text: &str) -> Result<Rect, String> {
-    let numbers: Vec<f32> = text
-        .split(',')
-        .map(|part| part.trim().parse().ok().filter(|n: &f32| n.is_finite()))
-        .collect::<Option<_>>()
-        .ok_or("expected four numbers X,Y,W,H")?;
-    match numbers[..] {
-        [x, y, width, height] if width >= 1.0 && height >= 1.0 => Ok(Rect {
-            x,
-            y,
-            width,
-            height,
-        }),
-        [_, _, _, _] => Err("width and height must be at least 1".to_owned()),
-        _ => Err("expected four numbers X,Y,W,H".to_owned()),
-    }
-}
-
-fn parse_positive(text: &str) -> Result<f32, String> {
-    text.parse()
-        .ok()
-        .filter(|n: &f32| n.is_finite() && *n > 0.0)
-        .ok_or_else(too_small)
-}
-
-fn too_small() -> String {
-    "expected a number above 0".to_owned()
 }
 
 #[cfg(test)]
@@ -237,30 +127,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn regions_are_four_numbers() {
-        let region = parse_region("10, 20.5,100,90").unwrap();
-        assert_eq!(
-            region,
-            Rect {
-                x: 10.0,
-                y: 20.5,
-                width: 100.0,
-                height: 90.0
-            }
-        );
-        for bad in [
-            "",
-            "1,2,3",
-            "1,2,3,4,5",
-            "a,2,3,4",
-            "1,2,0,4",
-            "1,2,inf,4",
-            "NaN,0,1,1",
-        ] {
-            assert!(parse_region(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use clap::Args;
 use fer_models::{Manifest, ModelPackage};
 
-use super::{Failure, ModelChoice};
+use super::Failure;
+use super::choices::ModelChoice;
 
 #[derive(Debug, Args)]
 #[command(

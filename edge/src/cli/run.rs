@@ -2,37 +2,46 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::Args;
+use fer_edge::capture::camera::{self, Address};
 use fer_edge::capture::paced::Paced;
-use fer_edge::capture::{self, Input};
-use fer_edge::pipeline::{self, Summary};
-use fer_edge::processor::{Processor, Settings};
-use fer_edge::publish::jsonl::JsonLines;
-use fer_edge::smooth;
+use fer_edge::capture::{self, Input, Source};
+use fer_edge::config::{self, FlagValue, Loaded, Origin};
+use fer_edge::health::Dropped;
+use fer_edge::pipeline::Shared;
+use fer_edge::service::{self, ServiceError, Stages, stages};
 
-use super::{DetectorChoice, Failure, ModelChoice, parse_positive};
+use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, environment, parse_positive};
+use super::{Failure, configuration, conflict};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    fer-edge run                              the built-in demo\n  \
+    fer-edge run demo                         the built-in demo\n  \
+    fer-edge run v4l2:auto                    the first camera that delivers pictures\n  \
     fer-edge run --realtime demo              the demo at the speed of a camera\n  \
     fer-edge run --raw --detector none faces/ cut-out faces, each judged for itself\n  \
     fer-edge run --every-n-frames 5 clip.y4m  search faces in every fifth frame only\n  \
     fer-edge run --region 80,40,160,160 -     a fixed place in what stdin brings\n\n\
-    Each line of the output is one frame; docs/json-lines.md describes it.")]
+    Each line of the output is one frame; docs/json-lines.md describes it. What flags don't say is \
+    taken from the configuration: `fer-edge config show`.")]
 pub(super) struct RunArgs {
-    /// demo, a picture, a folder of pictures, a .y4m, .mjpeg or .mjpg file, or - for stdin (Y4M or
-    /// MJPEG); write ./demo for a file of that name
-    #[arg(default_value = "demo")]
-    input: OsString,
+    /// A camera (v4l2:auto, /dev/video0, rpicam, jetson, http://...), a picture, a folder of pictures, a
+    /// .y4m, .mjpeg or .mjpg file, - for stdin (Y4M or MJPEG), or demo; write ./demo for a file of that
+    /// name [default: the camera of the configuration; demo where there is none]
+    input: Option<OsString>,
+    #[command(flatten)]
+    config: ConfigChoice,
     #[command(flatten)]
     model: ModelChoice,
     #[command(flatten)]
     detector: DetectorChoice,
-    /// Search faces in every n-th frame; they stay in place in between
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    every_n_frames: u64,
+    #[command(flatten)]
+    smoothing: SmoothingChoice,
+    /// Search faces in every n-th frame; they stay in place in between [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    every_n_frames: Option<i64>,
     /// Stop after this many frames
     #[arg(long, value_name = "N")]
     frames: Option<u64>,
@@ -42,68 +51,121 @@ pub(super) struct RunArgs {
     /// Frame rate of MJPEG, which carries none
     #[arg(long, value_name = "RATE", default_value_t = 25.0, value_parser = parse_positive)]
     fps: f32,
+}
+
+#[derive(Debug, Args)]
+struct SmoothingChoice {
     /// Judge each frame for itself
     #[arg(long, conflicts_with_all = ["smooth_ms", "margin", "dwell_ms"])]
     raw: bool,
-    /// Average scores over about this time
-    #[arg(long, value_name = "MS", default_value_t = 400)]
-    smooth_ms: u32,
-    /// How far another emotion must lead to take over, 0 to 1
-    #[arg(long, value_name = "SCORE", default_value_t = 0.1, value_parser = parse_fraction)]
-    margin: f32,
-    /// How long an emotion stands at least
-    #[arg(long, value_name = "MS", default_value_t = 500)]
-    dwell_ms: u64,
+    /// Average scores over about this time [default: 400]
+    #[arg(long, value_name = "MS")]
+    smooth_ms: Option<u32>,
+    /// How far another emotion must lead to take over, 0 to 1 [default: 0.1]
+    #[arg(long, value_name = "SCORE", value_parser = parse_fraction)]
+    margin: Option<f32>,
+    /// How long an emotion stands at least [default: 500]
+    #[arg(long, value_name = "MS")]
+    dwell_ms: Option<u32>,
+}
+
+impl SmoothingChoice {
+    fn values(&self) -> impl Iterator<Item = FlagValue> + use<> {
+        let raw = self.raw.then_some(("smoothing.raw", true.into(), "--raw"));
+        let time = self
+            .smooth_ms
+            .map(|ms| ("smoothing.time_ms", ms.into(), "--smooth-ms"));
+        let margin = self
+            .margin
+            .map(|score| ("smoothing.margin", score.into(), "--margin"));
+        let dwell = self
+            .dwell_ms
+            .map(|ms| ("smoothing.dwell_ms", ms.into(), "--dwell-ms"));
+        // Whoever asks for smoothing on the command line doesn't want a file's `raw`.
+        let smooth = [&time, &margin, &dwell].iter().any(|value| value.is_some());
+        let raw = raw.or(smooth.then_some(("smoothing.raw", false.into(), "--smooth-ms")));
+        [raw, time, margin, dwell].into_iter().flatten()
+    }
 }
 
 impl RunArgs {
-    fn settings(&self) -> Settings {
-        let smoothing = if self.raw {
-            smooth::Settings::RAW
-        } else {
-            smooth::Settings {
-                time_constant_ms: self.smooth_ms as f32,
-                margin: self.margin,
-                dwell_ms: self.dwell_ms,
-            }
-        };
-        Settings {
-            detect_every: self.every_n_frames,
-            smoothing,
-            ..Settings::default()
+    fn values(&self) -> Result<Vec<FlagValue>, Failure> {
+        let mut values = self.detector.values()?;
+        values.extend(self.model.values());
+        values.extend(self.smoothing.values());
+        if let Some(device) = self.camera() {
+            values.push(("camera.device", device.into(), "INPUT"));
         }
+        if let Some(n) = self.every_n_frames {
+            values.push(("vision.every_n_frames", n.into(), "--every-n-frames"));
+        }
+        Ok(values)
+    }
+
+    fn open(&self, loaded: &Loaded, shared: &Shared) -> Result<Box<dyn Source>, Failure> {
+        if self.wants_camera(loaded) {
+            if self.realtime {
+                return Err(conflict("--realtime goes with recordings only"));
+            }
+            let health = Arc::clone(&shared.health);
+            let control = Arc::clone(&shared.control);
+            return camera::open(&loaded.config.camera, health, control).map_err(configuration);
+        }
+        let input = self.input.clone().unwrap_or_else(|| "demo".into());
+        let source = capture::open(&Input::from(input), f64::from(self.fps))?;
+        Ok(if self.realtime {
+            Box::new(Paced::new(source))
+        } else {
+            source
+        })
+    }
+
+    /// The camera that the argument names.
+    fn camera(&self) -> Option<&str> {
+        let input = self.input.as_ref()?.to_str()?;
+        Address::is_camera(input).then_some(input)
+    }
+
+    /// A camera is named here or, where nothing is, in the configuration.
+    fn wants_camera(&self, loaded: &Loaded) -> bool {
+        let configured = || loaded.layers.origin("camera.device") != Origin::BuiltIn;
+        self.camera().is_some() || (self.input.is_none() && configured())
     }
 }
 
-pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
-    let settings = args.settings();
-    let detector = args.detector.build()?;
-    let (package, classifier) = args.model.load()?;
-    let mut source = capture::open(&Input::from(args.input), f64::from(args.fps))?;
-    if args.realtime {
-        source = Box::new(Paced::new(source));
-    }
-    tracing::info!(
-        source = source.name(),
-        model = package.manifest.name,
-        "started"
-    );
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let flags = args.values()?;
+    let loaded = args.config.load(flags.clone())?;
+    let config = &loaded.config;
+    let (package, mut processor) = stages::processor(config).map_err(configuration)?;
+    let manifest = &package.manifest;
+    let shared = service::share(config, manifest.labels.len());
+    let source = args.open(&loaded, &shared)?;
+    tracing::info!(source = source.name(), model = manifest.name, "started");
 
-    let mut processor = Processor::new(&package.manifest, detector, Box::new(classifier), settings);
-    let mut sink = JsonLines::new(io::stdout().lock());
-    let mut summary = Summary::default();
-    let result = pipeline::run(source, &mut processor, &mut sink, args.frames, &mut summary);
-    let Summary {
-        frames,
-        faces,
-        bad,
-        dropped,
-    } = summary;
+    let places = args.config.places(flags);
+    let reread = Box::new(move || config::load(&places, environment()));
+    let stages = Stages {
+        source,
+        processor: &mut processor,
+        labels: Arc::new(manifest.labels.clone()),
+        model: &manifest.name,
+        limit: args.frames,
+    };
+    let result = service::run(stages, loaded.config, reread, &shared);
+    let health = &shared.health;
     writeln!(
         io::stderr().lock(),
-        "{frames} frames, {faces} faces, {bad} bad frames, {dropped} dropped"
+        "{} frames, {} faces, {} bad frames, {} dropped",
+        health.processed(),
+        health.observed().sum::<u64>(),
+        health.dropped(Dropped::Bad),
+        health.dropped(Dropped::Late),
     )?;
-    Ok(result?)
+    result.map_err(|error| match error {
+        ServiceError::Outlet(outlet) if outlet.is_configuration() => configuration(outlet),
+        error => error.into(),
+    })
 }
 
 fn parse_fraction(text: &str) -> Result<f32, String> {

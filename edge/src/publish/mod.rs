@@ -5,7 +5,10 @@ use std::sync::Arc;
 use fer_models::{Labels, Rect};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub mod fanout;
 pub mod jsonl;
+pub mod mqtt;
+pub mod serial;
 
 /// Version of the JSON schema, its field `v`. `docs/json-lines.md` describes it.
 pub const SCHEMA_VERSION: u32 = 1;

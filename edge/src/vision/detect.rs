@@ -1,5 +1,7 @@
 //! What a face detector is.
 
+use std::path::PathBuf;
+
 use fer_models::{GrayView, Rect};
 
 /// One face in one frame.
@@ -42,6 +44,14 @@ pub enum DetectError {
     /// The embedded detector model can't be read.
     #[error("the embedded face detector can't be read: {0}")]
     Model(std::io::Error),
+    /// A detector's file can't be read, or isn't what it should be.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The third-party detector panicked on this frame.
     #[error("the face detector failed on a frame of {width}x{height}")]
     Panicked {

@@ -6,6 +6,7 @@ pub mod detect;
 pub mod roi;
 pub mod rustface;
 pub mod track;
+pub mod yunet;
 
 pub use detect::{DetectError, Detection, Detector, Framing};
 

@@ -57,6 +57,11 @@ impl Tracker {
         }
     }
 
+    /// Goes on with other settings.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// The faces that are followed, oldest first.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {

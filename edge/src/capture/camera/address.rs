@@ -1,0 +1,262 @@
+//! What a user writes to name a camera.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Which camera, and by which way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A V4L2 device.
+    V4l2(Device),
+    /// A Raspberry Pi CSI camera through `rpicam-vid`; the number as `--camera` takes it.
+    Rpicam(u8),
+    /// A Jetson CSI camera through GStreamer; the sensor's number.
+    Jetson(u8),
+    /// Motion JPEG over HTTP.
+    Http(Url),
+}
+
+/// Which V4L2 device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Device {
+    /// The first that delivers pictures.
+    Auto,
+    /// A node, or a link to one such as those in `/dev/v4l/by-id`.
+    Path(PathBuf),
+}
+
+/// An `http` address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Host name or address, without the brackets of IPv6.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path and query, at least `/`.
+    pub path: String,
+}
+
+impl Address {
+    /// Whether `text` names a camera rather than a file.
+    #[must_use]
+    pub fn is_camera(text: &str) -> bool {
+        let numbered = |name| {
+            text.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        text.starts_with("v4l2:")
+            || text.starts_with("/dev/video")
+            || text.starts_with("/dev/v4l/")
+            || text.starts_with("http://")
+            || text.starts_with("https://")
+            || numbered("rpicam")
+            || numbered("jetson")
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("http://") {
+            return Url::parse(rest)
+                .map(Self::Http)
+                .map_err(|why| format!("camera `{text}`: {why}"));
+        }
+        if text.starts_with("https://") {
+            return Err(format!(
+                "camera `{text}`: https is not supported, as cameras hardly ever have a certificate that \
+                 can be checked; use http in a network you trust, or a local proxy such as stunnel"
+            ));
+        }
+        if text == "v4l2:auto" {
+            return Ok(Self::V4l2(Device::Auto));
+        }
+        if let Some(path) = text
+            .strip_prefix("v4l2:")
+            .or(text.starts_with("/dev/").then_some(text))
+        {
+            if !path.starts_with('/') {
+                return Err(format!(
+                    "camera `{text}`: expected v4l2:auto or v4l2:/dev/..."
+                ));
+            }
+            return Ok(Self::V4l2(Device::Path(path.into())));
+        }
+        let number = |rest: &str| match rest.strip_prefix(':') {
+            Some(digits) => digits.parse().map_err(|_| {
+                format!("camera `{text}`: `{digits}` is no number of a camera, expected 0 to 255")
+            }),
+            None if rest.is_empty() => Ok(0),
+            None => Err(unknown(text)),
+        };
+        if let Some(rest) = text.strip_prefix("rpicam") {
+            return number(rest).map(Self::Rpicam);
+        }
+        if let Some(rest) = text.strip_prefix("jetson") {
+            return number(rest).map(Self::Jetson);
+        }
+        Err(unknown(text))
+    }
+}
+
+fn unknown(text: &str) -> String {
+    format!(
+        "camera `{text}`: expected v4l2:auto, v4l2:/dev/..., /dev/video0, rpicam[:N], jetson[:N] or \
+         http://host/path"
+    )
+}
+
+impl Url {
+    fn parse(rest: &str) -> Result<Self, String> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let path = path.split('#').next().unwrap_or_default();
+        // Anything else would end the request line early.
+        if !rest.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(
+                "expected printable ASCII without spaces (percent-encode the rest)".to_owned(),
+            );
+        }
+        if authority.contains('@') {
+            return Err(
+                "a user and password are not supported: they would go over the network readable to all"
+                    .to_owned(),
+            );
+        }
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(v6) => v6.split_once(']').ok_or("`[` without `]`")?,
+            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        };
+        if host.is_empty() {
+            return Err("no host".to_owned());
+        }
+        let port = match port.strip_prefix(':') {
+            Some(digits) => digits
+                .parse()
+                .map_err(|_| format!("`{digits}` is no port, expected 1 to 65535"))?,
+            None if port.is_empty() => 80,
+            None => {
+                return Err(format!(
+                    "`{port}` after the host, expected a port or a path"
+                ));
+            }
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            path: if path.starts_with('/') {
+                path.to_owned()
+            } else {
+                format!("/{path}")
+            },
+        })
+    }
+
+    /// Host and port as the `Host` header has them.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        let v6 = host.contains(':');
+        match (v6, port) {
+            (true, 80) => format!("[{host}]"),
+            (true, port) => format!("[{host}]:{port}"),
+            (false, 80) => host.clone(),
+            (false, port) => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn url(text: &str) -> Url {
+        match text.parse() {
+            Ok(Address::Http(url)) => url,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_documented_form_is_understood() {
+        let device = |path: &str| Address::V4l2(Device::Path(path.into()));
+        for (text, address) in [
+            ("v4l2:auto", Address::V4l2(Device::Auto)),
+            (
+                "v4l2:/dev/v4l/by-id/usb-x-video-index0",
+                device("/dev/v4l/by-id/usb-x-video-index0"),
+            ),
+            ("/dev/video0", device("/dev/video0")),
+            ("/dev/v4l/by-path/x", device("/dev/v4l/by-path/x")),
+            ("rpicam", Address::Rpicam(0)),
+            ("rpicam:1", Address::Rpicam(1)),
+            ("jetson", Address::Jetson(0)),
+            ("jetson:2", Address::Jetson(2)),
+        ] {
+            assert!(Address::is_camera(text), "{text}");
+            assert_eq!(text.parse(), Ok(address), "{text}");
+        }
+        assert_eq!(url("http://cam/stream?x=1#top").path, "/stream?x=1");
+        assert_eq!(url("http://cam?x=1").path, "/?x=1");
+        assert_eq!(url("http://cam").to_string(), "http://cam/");
+        assert_eq!(url("http://[::1]:81/a").to_string(), "http://[::1]:81/a");
+        assert_eq!(url("http://10.0.0.2:8080").authority(), "10.0.0.2:8080");
+    }
+
+    #[test]
+    fn wrong_addresses_say_what_was_expected() {
+        for (text, why) in [
+            ("v4l2:webcam", "v4l2:auto or"),
+            ("rpicam:x", "`x` is no number"),
+            ("jetson:256", "0 to 255"),
+            ("https://cam/", "https is not supported"),
+            ("http://", "no host"),
+            ("http://cam:x/", "`x` is no port"),
+            ("http://me:secret@cam/", "password"),
+            ("http://cam/a b", "percent-encode"),
+            ("http://[::1/", "without `]`"),
+            ("http://[::1]x/", "after the host"),
+        ] {
+            assert!(Address::is_camera(text), "{text}");
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(
+                error.contains(why) && error.contains(text),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn files_are_no_cameras() {
+        for text in [
+            "demo",
+            "-",
+            "rpicam.y4m",
+            "jetsons",
+            "./rpicam",
+            "clip.mjpeg",
+            "/dev/null",
+        ] {
+            assert!(!Address::is_camera(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged(text in "(http://|v4l2:|rpicam|)\\PC{0,30}") {
+            if let Ok(Address::Http(url)) = text.parse() {
+                prop_assert!(url.path.starts_with('/'));
+                prop_assert!(!url.to_string().contains(['\r', '\n', ' ']));
+            }
+        }
+    }
+}

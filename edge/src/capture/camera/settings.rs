@@ -1,0 +1,116 @@
+//! The `[camera]` table of the configuration.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::check_size;
+use super::address::Address;
+
+/// Which camera, which pictures, and how patient to be with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The camera: `v4l2:auto`, `v4l2:/dev/v4l/by-id/...`, `/dev/video0`, `rpicam[:N]`, `jetson[:N]` or
+    /// `http://host/path`.
+    pub device: String,
+    /// Wanted pixels in a row; V4L2 and HTTP cameras may deliver others.
+    pub width: u32,
+    /// Wanted rows.
+    pub height: u32,
+    /// Wanted pictures a second.
+    pub fps: u32,
+    /// How long opening may take until the first picture, in milliseconds.
+    pub open_ms: u64,
+    /// Stalled after this long without a new picture, in milliseconds.
+    pub stall_ms: u64,
+    /// Closed and opened again after this long without a new picture, in milliseconds.
+    pub lost_ms: u64,
+    /// Pause before the first attempt to open it again, in milliseconds.
+    pub retry_ms: u64,
+    /// Longest pause between attempts, in milliseconds.
+    pub retry_max_ms: u64,
+    /// Whether the same picture again and again counts as a stall. A camera's noise makes every picture
+    /// differ; switch it off for a source that really repeats itself.
+    pub frozen: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            device: "v4l2:auto".to_owned(),
+            width: 640,
+            height: 480,
+            fps: 30,
+            open_ms: 10_000,
+            stall_ms: 2_000,
+            lost_ms: 10_000,
+            retry_ms: 500,
+            retry_max_ms: 30_000,
+            frozen: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks every value; returns the camera.
+    ///
+    /// # Errors
+    /// Names the field, its value and what was expected.
+    pub fn validate(&self) -> Result<Address, String> {
+        let address = self
+            .device
+            .parse()
+            .map_err(|why| format!("device: {why}"))?;
+        check_size(self.width.into(), self.height.into())
+            .map_err(|why| format!("width and height: {why}"))?;
+        let within = |name, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("{name} is {value}, expected {least} to {most}"))
+            }
+        };
+        const HOUR: u64 = 3_600_000;
+        within("fps", self.fps.into(), 1, 1000)?;
+        within("open_ms", self.open_ms, 100, HOUR)?;
+        within("stall_ms", self.stall_ms, 50, HOUR)?;
+        within("lost_ms", self.lost_ms, self.stall_ms, HOUR)?;
+        within("retry_ms", self.retry_ms, 10, HOUR)?;
+        within("retry_max_ms", self.retry_max_ms, self.retry_ms, HOUR)?;
+        Ok(address)
+    }
+
+    /// The time between two pictures.
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_secs(1) / self.fps.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_an_empty_table_means_them() {
+        assert!(Settings::default().validate().is_ok());
+        assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
+        assert!(toml::from_str::<Settings>("colour = true").is_err());
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (text, why) in [
+            ("device = 'webcam'", "device: camera `webcam`"),
+            ("width = 0", "no pixels"),
+            ("fps = 0", "fps is 0, expected 1"),
+            ("lost_ms = 1000", "lost_ms is 1000, expected 2000"),
+            ("retry_ms = 0", "retry_ms is 0"),
+            ("retry_max_ms = 100", "retry_max_ms is 100, expected 500"),
+        ] {
+            let settings: Settings = toml::from_str(text).unwrap();
+            let error = settings.validate().unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

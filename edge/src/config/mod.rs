@@ -1,0 +1,279 @@
+//! One configuration out of layers: built-in < file < drop-ins < environment < flags.
+//!
+//! Files are TOML and all their keys optional. Each layer is kept as plain TOML values until all are
+//! merged; then the whole is read as one [`Config`], so that each setting has one type, one default and
+//! one place. [`Loaded`] also knows which layer each value came from.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+mod files;
+mod layers;
+mod nearest;
+mod show;
+mod tables;
+mod validate;
+mod value;
+pub mod variables;
+
+pub use files::{DEFAULT_FILE, DROP_INS};
+pub use layers::{Layers, Origin};
+pub use tables::{DetectorKind, Kind, Model, Service, Smoothing, Vision};
+pub use value::KeyError;
+
+use crate::capture::camera;
+use crate::http;
+use crate::led;
+use crate::publish::{mqtt, serial};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which camera, and how patient to be with it.
+    pub camera: camera::Settings,
+    /// How faces are found and followed.
+    pub vision: Vision,
+    /// How scores become decisions.
+    pub smoothing: Smoothing,
+    /// Which model to run.
+    pub model: Model,
+    /// The connection to an MQTT broker.
+    pub mqtt: mqtt::Settings,
+    /// The serial line.
+    pub serial: serial::Settings,
+    /// The kiosk page and its server.
+    pub http: http::Settings,
+    /// The light that shows that the camera is open.
+    pub led: led::Settings,
+    /// The program as a whole.
+    pub service: Service,
+}
+
+/// A value that a flag set: key, value and the flag's name.
+pub type FlagValue = (&'static str, toml::Value, &'static str);
+
+/// Where to look for settings.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The file of `--config` or `FER_EDGE_CONFIG`; without it [`DEFAULT_FILE`], which may be missing.
+    pub file: Option<PathBuf>,
+    /// What flags set.
+    pub flags: Vec<FlagValue>,
+}
+
+/// The configuration in force and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The layers they were merged from.
+    pub layers: Layers,
+    /// The files that were read, in order.
+    pub files: Vec<PathBuf>,
+    /// What is not wrong, but should be known.
+    pub warnings: Vec<String>,
+}
+
+/// Reads and merges all layers.
+///
+/// # Errors
+/// Returns the first problem, with the file, variable or flag that it comes from.
+pub fn load(
+    places: &Places,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let mut layers = Layers::default();
+    let mut warnings = Vec::new();
+    let files = files::add(&mut layers, places.file.as_deref(), &mut warnings)?;
+    variables::add(&mut layers, environment)?;
+    for (key, value, flag) in &places.flags {
+        layers.set(key, value.clone(), Origin::Flag(flag));
+    }
+    let config = typed(&layers)?;
+    let loaded = Loaded {
+        config,
+        layers,
+        files,
+        warnings: Vec::new(),
+    };
+    warnings.extend(files::exposed_secrets(&loaded));
+    Ok(Loaded { warnings, ..loaded })
+}
+
+fn typed(layers: &Layers) -> Result<Config, ConfigError> {
+    let read = value::typed(layers.table().clone().into());
+    read.and_then(|config: Config| config.validate().map(|()| config))
+        .map_err(|error| ConfigError::Key {
+            origin: layers.origin(&error.key),
+            error,
+        })
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file can't be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A file is no TOML.
+    #[error("{}: {error}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        error: Box<toml::de::Error>,
+    },
+    /// A key is unknown or its value makes no sense.
+    #[error("{origin}: {error}")]
+    Key {
+        /// Who set it.
+        origin: Origin,
+        /// The key and what is wrong.
+        error: KeyError,
+    },
+    /// A variable has our prefix and sets nothing.
+    #[error("{name}: unknown environment variable{}", hint(*nearest))]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// The name that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A variable's text is no TOML value.
+    #[error("{name}: expected a number, true, false or a list, found `{text}`")]
+    Literal {
+        /// The variable.
+        name: &'static str,
+        /// Its text.
+        text: String,
+    },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use tempfile::TempDir;
+
+    fn folder(files: &[(&str, &str)]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("conf.d")).unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn load_from(folder: &TempDir, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        let places = Places {
+            file: Some(folder.path().join("fer-edge.toml")),
+            flags: vec![("smoothing.dwell_ms", 9.into(), "--dwell-ms")],
+        };
+        let owned = environment
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        load(&places, owned)
+    }
+
+    #[test]
+    fn each_layer_overrides_the_one_before() {
+        let folder = folder(&[
+            (
+                "fer-edge.toml",
+                "[smoothing]\ntime_ms = 1\nmargin = 0.5\ndwell_ms = 1\n[service]\nthreshold = 0.5",
+            ),
+            ("conf.d/20-late.toml", "[smoothing]\nmargin = 0.2"),
+            (
+                "conf.d/10-early.toml",
+                "[smoothing]\nmargin = 0.1\ntime_ms = 2",
+            ),
+            ("conf.d/30-not.toml.bak", "[smoothing]\nmargin = 0.9"),
+        ]);
+        let variables = [("FER_EDGE_SERVICE_THRESHOLD", "0.25")];
+        let loaded = load_from(&folder, &variables).unwrap();
+        let Config {
+            smoothing, service, ..
+        } = loaded.config;
+        assert_eq!((smoothing.time_ms, smoothing.margin), (2, 0.2));
+        assert_eq!((smoothing.dwell_ms, service.threshold), (9, 0.25));
+        assert_eq!(loaded.files.len(), 3);
+        let origin = |key| loaded.layers.origin(key).to_string();
+        assert!(origin("smoothing.margin").ends_with("20-late.toml"));
+        assert!(origin("smoothing.time_ms").ends_with("10-early.toml"));
+        assert_eq!(origin("smoothing.dwell_ms"), "--dwell-ms");
+        assert_eq!(origin("service.threshold"), "FER_EDGE_SERVICE_THRESHOLD");
+        assert_eq!(origin("vision.region"), "built-in");
+    }
+
+    #[test]
+    fn errors_name_file_and_key() {
+        for (text, key, says) in [
+            ("[smothing]", "smothing", "did you mean `smoothing`?"),
+            (
+                "[vision]\nmin_fase = 3",
+                "vision.min_fase",
+                "did you mean `min_face`?",
+            ),
+            (
+                "[vision]\nmin_face = 3",
+                "vision.min_face",
+                "expected at least 20",
+            ),
+            ("[smoothing]\nmargin = 2", "smoothing.margin", "from 0 to 1"),
+            (
+                "[vision]\ndetector = 'roi'",
+                "vision.detector",
+                "needs region",
+            ),
+            ("[service]\nid = 'a/b'", "service.id", "letters"),
+            ("[service", "line 1", ""),
+        ] {
+            let folder = folder(&[("fer-edge.toml", "[service]"), ("conf.d/1.toml", text)]);
+            let error = load_from(&folder, &[]).unwrap_err().to_string();
+            for expected in ["conf.d/1.toml", key, says] {
+                assert!(error.contains(expected), "{expected} in {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = load_from(&folder, &[]).unwrap_err().to_string();
+        assert!(error.contains("fer-edge.toml"), "{error}");
+    }
+
+    #[test]
+    fn every_key_has_its_variable_and_no_variable_is_without_a_key() {
+        let shown = toml::Table::try_from(Config::default()).unwrap();
+        for (table, keys) in &shown {
+            for key in keys.as_table().unwrap().keys() {
+                let key = format!("{table}.{key}");
+                let known = variables::VARIABLES
+                    .iter()
+                    .any(|(_, known, _)| *known == key);
+                assert!(known, "{key} has no variable");
+            }
+        }
+        for (name, key, _) in variables::VARIABLES {
+            let mut layers = Layers::default();
+            // No setting is a date: a known key is refused for its type, an unknown one for its name.
+            let date: toml::value::Datetime = "1979-05-27".parse().unwrap();
+            layers.set(key, toml::Value::Datetime(date), Origin::Variable(name));
+            let error = typed(&layers).map_err(|e| e.to_string());
+            assert!(!error.is_err_and(|e| e.contains("unknown")), "{key}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The tables that belong to no single module: what to look at, with which model, and the service.
+
+use std::path::{Path, PathBuf};
+
+use fer_models::Rect;
+use serde::{Deserialize, Serialize};
+
+use super::KeyError;
+use crate::budget;
+use crate::smooth;
+
+/// How faces are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorKind {
+    /// SeetaFace, embedded: upright frontal faces
+    Rustface,
+    /// A YuNet from an ONNX file, given by --detector-model
+    Yunet,
+    /// The whole frame is a face
+    None,
+    /// A fixed region, given by --region
+    Roi,
+}
+
+/// A detector with what it needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind<'a> {
+    /// SeetaFace, embedded.
+    Rustface,
+    /// YuNet from a file.
+    Yunet(&'a Path),
+    /// The whole frame.
+    WholeFrame,
+    /// A fixed region.
+    Region(Rect),
+}
+
+/// `[vision]`: how faces are found and followed.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vision {
+    /// How faces are found; by default rustface, roi where there is a region, yunet where there is its
+    /// file.
+    pub detector: Option<DetectorKind>,
+    /// ONNX file of a YuNet.
+    pub detector_model: Option<PathBuf>,
+    /// Where the face is, as x, y, width and height in pixels of the frame.
+    pub region: Option<[f32; 4]>,
+    /// Smallest face to find, in pixels; by default an eighth of the frame's shorter side.
+    pub min_face: Option<u16>,
+    /// Detections below this score are dropped.
+    pub min_score: Option<f32>,
+    /// Faces are searched in every n-th frame.
+    pub every_n_frames: u64,
+}
+
+impl Default for Vision {
+    fn default() -> Self {
+        Self {
+            detector: None,
+            detector_model: None,
+            region: None,
+            min_face: None,
+            min_score: None,
+            every_n_frames: 1,
+        }
+    }
+}
+
+impl Vision {
+    /// The detector that is meant, with what it needs; rustface where that is missing, which
+    /// validation refuses.
+    #[must_use]
+    pub fn kind(&self) -> Kind<'_> {
+        let region = self.region.map(|[x, y, width, height]| Rect {
+            x,
+            y,
+            width,
+            height,
+        });
+        let region = region.map(Kind::Region);
+        let yunet = self.detector_model.as_deref().map(Kind::Yunet);
+        match self.detector {
+            Some(DetectorKind::Rustface) => None,
+            Some(DetectorKind::Yunet) => yunet,
+            Some(DetectorKind::None) => Some(Kind::WholeFrame),
+            Some(DetectorKind::Roi) => region,
+            None => region.or(yunet),
+        }
+        .unwrap_or(Kind::Rustface)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), KeyError> {
+        let error = |key, problem| Err(KeyError::new(key, problem));
+        if let Some(region) = self.region {
+            let [_, _, width, height] = region;
+            if !region.iter().all(|n| n.is_finite()) || width < 1.0 || height < 1.0 {
+                return error(
+                    "region",
+                    "expected x, y, width and height, the last two at least 1",
+                );
+            }
+        }
+        match self.detector {
+            Some(DetectorKind::Roi) if self.region.is_none() => {
+                return error("detector", "roi needs region = [x, y, width, height]");
+            }
+            Some(DetectorKind::Yunet) if self.detector_model.is_none() => {
+                return error("detector", "yunet needs detector_model = \"FILE\"");
+            }
+            _ => {}
+        }
+        if self.min_face.is_some_and(|pixels| pixels < 20) {
+            return error("min_face", "expected at least 20");
+        }
+        if self
+            .min_score
+            .is_some_and(|score| !(score.is_finite() && score > 0.0))
+        {
+            return error("min_score", "expected a number above 0");
+        }
+        if self.every_n_frames == 0 {
+            return error("every_n_frames", "expected at least 1");
+        }
+        Ok(())
+    }
+}
+
+/// `[smoothing]`: how scores become decisions.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Smoothing {
+    /// Judge each frame for itself; the other keys then count for nothing.
+    pub raw: bool,
+    /// Scores are averaged over about this many milliseconds.
+    pub time_ms: u32,
+    /// How far another emotion must lead to take over, 0 to 1.
+    pub margin: f32,
+    /// How many milliseconds an emotion stands at least.
+    pub dwell_ms: u64,
+}
+
+impl Default for Smoothing {
+    fn default() -> Self {
+        let smooth = smooth::Settings::default();
+        Self {
+            raw: false,
+            time_ms: smooth.time_constant_ms as u32,
+            margin: smooth.margin,
+            dwell_ms: smooth.dwell_ms,
+        }
+    }
+}
+
+impl Smoothing {
+    /// As the smoother wants it.
+    #[must_use]
+    pub fn settings(&self) -> smooth::Settings {
+        if self.raw {
+            return smooth::Settings::RAW;
+        }
+        smooth::Settings {
+            time_constant_ms: self.time_ms as f32,
+            margin: self.margin,
+            dwell_ms: self.dwell_ms,
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), KeyError> {
+        fraction("margin", self.margin)
+    }
+}
+
+/// `[model]`: which model to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Model folder, or the `model.toml` in it; by default the embedded model.
+    pub path: Option<PathBuf>,
+}
+
+/// `[service]`: the program as a whole.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Service {
+    /// Identifies this device, for example in MQTT topics; by default derived from the machine's id.
+    pub id: Option<String>,
+    /// What people call this device; by default the host's name.
+    pub name: Option<String>,
+    /// Print each result on stdout as a line of JSON.
+    pub stdout: bool,
+    /// Faces whose score is below this are not reported, 0 to 1.
+    pub threshold: f32,
+    /// At most this many frames a second are looked at.
+    pub max_fps: Option<f32>,
+    /// Frames are skipped to stay below this load, in percent of one core.
+    pub max_cpu_percent: Option<f32>,
+    /// Frames are skipped to stay below this temperature.
+    pub max_celsius: Option<f32>,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            id: None,
+            name: None,
+            stdout: true,
+            threshold: 0.0,
+            max_fps: None,
+            max_cpu_percent: None,
+            max_celsius: None,
+        }
+    }
+}
+
+impl Service {
+    /// What the frame rate has to keep within.
+    #[must_use]
+    pub fn budget(&self) -> budget::Settings {
+        budget::Settings {
+            max_fps: self.max_fps,
+            max_cpu_percent: self.max_cpu_percent,
+            max_celsius: self.max_celsius,
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), KeyError> {
+        fraction("threshold", self.threshold)?;
+        let plain = |id: &str| {
+            (1..=64).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
+        };
+        if self.id.as_deref().is_some_and(|id| !plain(id)) {
+            let expected = "expected 1 to 64 letters, digits, - or _";
+            return Err(KeyError::new("id", expected));
+        }
+        for (key, limit) in [
+            ("max_fps", self.max_fps),
+            ("max_cpu_percent", self.max_cpu_percent),
+            ("max_celsius", self.max_celsius),
+        ] {
+            if limit.is_some_and(|limit| !(limit.is_finite() && limit > 0.0)) {
+                return Err(KeyError::new(key, "expected a number above 0"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fraction(key: &str, value: f32) -> Result<(), KeyError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(KeyError::new(key, "expected a number from 0 to 1"))
+    }
+}

@@ -1,0 +1,196 @@
+//! One picture in, one observation out, nothing kept.
+
+use std::fmt::Display;
+use std::io::{self, Cursor};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use image::ImageReader;
+
+use crate::capture::image::decode;
+use crate::capture::{Frame, Pace};
+use crate::processor::Processor;
+use crate::publish::Observation;
+
+/// Largest picture that is decoded, in pixels: above what phones send, within the memory of a small board.
+pub const MAX_PIXELS: u64 = 16_000_000;
+
+/// Turns an encoded picture into what it shows, or says why it can't.
+pub type Classify = Box<dyn FnMut(&[u8]) -> Result<Observation, String> + Send>;
+
+/// Classifies with a processor of its own, so that the camera's tracks stay untouched.
+///
+/// The processor is built at the first picture, so that a runtime that is never asked doesn't hold a
+/// second model, and lives on a thread of its own, because detectors can't move between threads.
+#[must_use]
+pub fn with<E: Display>(
+    build: impl Fn() -> Result<Processor, E> + Send + Sync + 'static,
+) -> Classify {
+    let build = Arc::new(build);
+    let mut worker = None;
+    Box::new(move |bytes| {
+        let mut frame = Frame::default();
+        read(bytes, &mut frame)?;
+        let running = match worker.take() {
+            Some(running) => running,
+            None => Worker::start(Arc::clone(&build)).map_err(|e| e.to_string())?,
+        };
+        let answer = running.ask(frame);
+        let (kept, answer) = match answer {
+            Some(answer) => (Some(running), answer),
+            None => (
+                None,
+                Err("the classifier gave up on this picture".to_owned()),
+            ),
+        };
+        worker = kept;
+        answer
+    })
+}
+
+/// The thread with the processor; it ends when this is dropped.
+struct Worker {
+    frames: Sender<Frame>,
+    answers: Receiver<Result<Observation, String>>,
+}
+
+impl Worker {
+    fn start<E: Display>(
+        build: Arc<impl Fn() -> Result<Processor, E> + Send + Sync + 'static>,
+    ) -> io::Result<Self> {
+        let (frames, incoming) = channel::<Frame>();
+        let (outgoing, answers) = channel();
+        thread::Builder::new()
+            .name("classify".to_owned())
+            .spawn(move || {
+                let mut processor = None;
+                for frame in incoming {
+                    let answer = process(&mut processor, &*build, frame);
+                    if outgoing.send(answer).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self { frames, answers })
+    }
+
+    /// The answer for a frame; `None` when the thread panicked over it.
+    fn ask(&self, frame: Frame) -> Option<Result<Observation, String>> {
+        self.frames.send(frame).ok()?;
+        self.answers.recv().ok()
+    }
+}
+
+/// The frame, the only copy of the picture, is gone when this returns.
+fn process<E: Display>(
+    processor: &mut Option<Processor>,
+    build: impl Fn() -> Result<Processor, E>,
+    frame: Frame,
+) -> Result<Observation, String> {
+    let processor = match processor {
+        Some(processor) => processor,
+        None => processor.insert(build().map_err(|e| e.to_string())?),
+    };
+    let mut observation = processor.observation("http");
+    processor
+        .process(&frame, Pace::Stills, &mut observation)
+        .map_err(|e| e.to_string())?;
+    Ok(observation)
+}
+
+/// Decodes a picture of at most [`MAX_PIXELS`] into the frame's pixels.
+///
+/// # Errors
+/// Returns what is wrong with the picture.
+pub fn read(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
+    let (width, height) = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|e| e.to_string())?
+        .into_dimensions()
+        .map_err(|e| e.to_string())?;
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!(
+            "a picture of {width}x{height} is beyond the limit of 16 million pixels"
+        ));
+    }
+    decode(Cursor::new(bytes), frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use fer_models::ModelPackage;
+    use image::{GrayImage, ImageFormat};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::infer::fake::Brightness;
+    use crate::processor::Settings;
+    use crate::vision::roi::WholeFrame;
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        GrayImage::new(width, height)
+            .write_to(&mut bytes, ImageFormat::Png)
+            .unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn pictures_are_bounded_before_they_are_decoded() {
+        let mut frame = Frame::default();
+        read(&png(20, 10), &mut frame).unwrap();
+        assert_eq!((frame.width, frame.height), (20, 10));
+        let error = read(&png(4001, 4000), &mut frame).unwrap_err();
+        assert!(error.contains("4001x4000"), "{error}");
+        assert!(read(b"", &mut frame).is_err());
+    }
+
+    #[test]
+    fn the_processor_is_built_when_needed_and_again_after_a_panic() {
+        let built = Arc::new(AtomicU32::new(0));
+        let mut classify = with({
+            let built = Arc::clone(&built);
+            move || match built.fetch_add(1, Relaxed) {
+                0 => Err("no model"),
+                1 => panic!("as a detector might"),
+                _ => {
+                    let manifest = ModelPackage::embedded().manifest;
+                    let length = manifest.input.input_len() * manifest.decision.crops.count();
+                    let fake = Brightness::new(length, &manifest.labels);
+                    let whole = Box::new(WholeFrame);
+                    Ok(Processor::new(
+                        &manifest,
+                        whole,
+                        Box::new(fake),
+                        Settings::default(),
+                    ))
+                }
+            }
+        });
+        assert!(classify(b"no picture").is_err());
+        assert_eq!(built.load(Relaxed), 0);
+        assert_eq!(classify(&png(48, 48)).unwrap_err(), "no model");
+        assert!(classify(&png(48, 48)).unwrap_err().contains("gave up"));
+        for _ in 0..2 {
+            let observation = classify(&png(48, 48)).unwrap();
+            assert_eq!((observation.faces.len(), &*observation.source), (1, "http"));
+        }
+        assert_eq!(built.load(Relaxed), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_picture_is_refused_without_a_panic(
+            at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = png(16, 16);
+            let (at, cut) = (at.index(bytes.len()), cut.index(bytes.len()));
+            bytes[at] = byte;
+            let _ = read(&bytes, &mut Frame::default());
+            prop_assert!(read(&bytes[..cut.min(20)], &mut Frame::default()).is_err());
+        }
+    }
+}

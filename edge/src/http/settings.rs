@@ -1,0 +1,244 @@
+//! What can be set about the server.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// Shortest token that is taken: 16 characters of hexadecimal are 64 bits.
+const MIN_TOKEN: usize = 16;
+
+/// The `[http]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whether there is a server at all.
+    pub enabled: bool,
+    /// Address and port; other than this host only with a token. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// What clients have to know, as `Bearer` token or as the password of a browser's dialogue.
+    pub token: Option<Secret>,
+    /// A file that holds the token; instead of `token`.
+    pub token_file: Option<PathBuf>,
+    /// Names by which browsers reach the page, such as `kiosk.local`. Addresses and `localhost` need not
+    /// be listed.
+    pub hosts: Vec<String>,
+    /// What the page tells the people in front of the camera.
+    pub notice: String,
+    /// Connections at a time; more are turned away.
+    pub connections: usize,
+    /// Longest head of a request, in bytes.
+    pub header_bytes: usize,
+    /// Largest picture to classify, in bytes.
+    pub body_bytes: usize,
+    /// A head has to arrive within this time.
+    pub header_timeout_ms: u64,
+    /// A picture has to arrive within this time.
+    pub body_timeout_ms: u64,
+    /// A client that takes nothing for this time is dropped.
+    pub write_timeout_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            token: None,
+            token_file: None,
+            hosts: Vec::new(),
+            notice:
+                "A camera here estimates facial expressions. Pictures are not stored and do not \
+                     leave this device, and nobody is recognised. You can step out of its view."
+                    .to_owned(),
+            connections: 32,
+            header_bytes: 8 << 10,
+            body_bytes: 4 << 20,
+            header_timeout_ms: 5000,
+            body_timeout_ms: 10_000,
+            write_timeout_ms: 5000,
+        }
+    }
+}
+
+/// A setting that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A value is out of range or contradicts another.
+    #[error("http.{field}: {expected}")]
+    Value {
+        /// Its key.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+    },
+    /// The token's file can't be read.
+    #[error("http.token_file: {path}: {error}", path = path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+fn wrong(field: &'static str, expected: impl Into<String>) -> SettingsError {
+    SettingsError::Value {
+        field,
+        expected: expected.into(),
+    }
+}
+
+impl Settings {
+    /// Checks every value; the token's file is not read.
+    ///
+    /// # Errors
+    /// Names the first field that can't be used, and what was expected.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let ranges: [(&'static str, u64, u64, u64); 6] = [
+            ("connections", self.connections as u64, 1, 1024),
+            ("header_bytes", self.header_bytes as u64, 512, 64 << 10),
+            ("body_bytes", self.body_bytes as u64, 1024, 64 << 20),
+            ("header_timeout_ms", self.header_timeout_ms, 10, 600_000),
+            ("body_timeout_ms", self.body_timeout_ms, 10, 600_000),
+            ("write_timeout_ms", self.write_timeout_ms, 10, 600_000),
+        ];
+        for (field, value, low, high) in ranges {
+            if !(low..=high).contains(&value) {
+                let expected = format!("expected a number from {low} to {high}, found {value}");
+                return Err(wrong(field, expected));
+            }
+        }
+        for host in &self.hosts {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+            if host.is_empty() || !host.chars().all(plain) {
+                let expected =
+                    format!("expected names like `kiosk.local`, without port, found `{host}`");
+                return Err(wrong("hosts", expected));
+            }
+        }
+        if self.notice.trim().is_empty() {
+            return Err(wrong("notice", "expected a text: people have to be told"));
+        }
+        if self.token.is_some() && self.token_file.is_some() {
+            return Err(wrong("token_file", "expected either `token` or this"));
+        }
+        if let Some(token) = &self.token {
+            check_token("token", token)?;
+        }
+        if !self.listen.ip().is_loopback() && self.token.is_none() && self.token_file.is_none() {
+            let expected = format!(
+                "expected `token` or `token_file` beside an address that other hosts reach ({})",
+                self.listen
+            );
+            return Err(wrong("listen", expected));
+        }
+        Ok(())
+    }
+
+    /// The token, from wherever it lies; white space around a file's content is no part of it.
+    ///
+    /// # Errors
+    /// Returns an error when the file can't be read or holds no usable token.
+    pub fn secret(&self) -> Result<Option<Secret>, SettingsError> {
+        self.token_file
+            .as_deref()
+            .map_or_else(|| Ok(self.token.clone()), |path| read_token(path).map(Some))
+    }
+}
+
+fn read_token(path: &Path) -> Result<Secret, SettingsError> {
+    let text = fs::read_to_string(path).map_err(|error| SettingsError::TokenFile {
+        path: path.to_owned(),
+        error,
+    })?;
+    let token = Secret::new(text.trim());
+    check_token("token_file", &token)?;
+    Ok(token)
+}
+
+/// Never shows the token it refuses.
+fn check_token(field: &'static str, token: &Secret) -> Result<(), SettingsError> {
+    let text = token.reveal();
+    if text.len() < MIN_TOKEN || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        let expected =
+            format!("expected at least {MIN_TOKEN} ASCII characters without white space");
+        return Err(wrong(field, expected));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_is_usable_and_on_this_host_only() {
+        let settings = Settings::default();
+        settings.validate().unwrap();
+        assert!(settings.listen.ip().is_loopback());
+        assert_eq!(settings.secret().unwrap(), None);
+    }
+
+    #[test]
+    fn other_hosts_need_a_token() {
+        let everywhere = "0.0.0.0:8787".parse().unwrap();
+        let error = refused(|s| s.listen = everywhere);
+        assert!(error.starts_with("http.listen") && error.contains("token"));
+        let settings = Settings {
+            listen: everywhere,
+            token: Some(Secret::new("0123456789abcdef")),
+            ..Settings::default()
+        };
+        settings.validate().unwrap();
+    }
+
+    #[test]
+    fn errors_name_the_field_and_never_the_token() {
+        assert!(refused(|s| s.connections = 0).starts_with("http.connections: expected"));
+        assert!(refused(|s| s.hosts = vec!["a/b".into()]).contains("`a/b`"));
+        assert!(refused(|s| s.notice = " ".into()).starts_with("http.notice"));
+        let error = refused(|s| s.token = Some(Secret::new("hunter2")));
+        assert!(error.starts_with("http.token") && !error.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_token_comes_from_a_file_without_its_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let settings = Settings {
+            token_file: Some(path.clone()),
+            ..Settings::default()
+        };
+        let error = settings.secret().unwrap_err().to_string();
+        assert!(
+            error.contains("token_file") && error.contains("token:"),
+            "{error}"
+        );
+        fs::write(&path, "0123456789abcdef\n").unwrap();
+        let token = settings.secret().unwrap().unwrap();
+        assert_eq!(token.reveal(), "0123456789abcdef");
+    }
+
+    #[test]
+    fn a_table_with_an_unknown_key_is_refused() {
+        let parse = toml::from_str::<Settings>;
+        let settings = parse("listen = \"[::1]:80\"\nhosts = [\"kiosk.local\"]").unwrap();
+        assert_eq!(settings.listen.port(), 80);
+        assert!(
+            parse("lisen = 1")
+                .unwrap_err()
+                .to_string()
+                .contains("lisen")
+        );
+    }
+}

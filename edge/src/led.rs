@@ -1,0 +1,228 @@
+//! A light that says that somebody may be watched: lit whenever the camera may be open.
+//!
+//! The light is any output pin of embedded-hal: on a Raspberry Pi one of rppal's (feature `rpi`), on
+//! other boards one of the kernel's LEDs, [`SysfsLed`].
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use embedded_hal::digital::{ErrorKind, ErrorType, OutputPin};
+use serde::{Deserialize, Serialize};
+
+use crate::health::{Camera, Health};
+
+/// How often the camera's state is looked at: quicker than an eye, and than a camera starts.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Which light, table `[led]`. At most one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A LED of the kernel: its folder, such as `/sys/class/leds/ACT`.
+    pub sysfs: Option<PathBuf>,
+    /// A pin of a Raspberry Pi by its BCM number; only in builds with the feature `rpi`.
+    pub gpio: Option<u8>,
+}
+
+/// Why there is no light.
+#[derive(Debug, thiserror::Error)]
+pub enum LedError {
+    /// Both were asked for.
+    #[error("led: sysfs and gpio are both set, expected one of them")]
+    Both,
+    /// Not in this build.
+    #[error("led: gpio is set, expected sysfs, or a build with the feature rpi")]
+    NoGpio,
+    /// The light could not be reached.
+    #[error("led: {name}: {error}")]
+    Open {
+        /// The folder or pin.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl Settings {
+    /// Checks that at most one light is asked for, and one that this build can drive.
+    ///
+    /// # Errors
+    /// Names the field that can't be used.
+    pub fn validate(&self) -> Result<(), LedError> {
+        match (&self.sysfs, self.gpio) {
+            (Some(_), Some(_)) => Err(LedError::Both),
+            (None, Some(_)) if cfg!(not(feature = "rpi")) => Err(LedError::NoGpio),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lights the LED of the settings, if there is one, for as long as the guard lives.
+///
+/// # Errors
+/// When it can't be reached.
+pub fn start(settings: &Settings, health: &Arc<Health>) -> Result<Option<Follower>, LedError> {
+    settings.validate()?;
+    let failed = |name: &str, error| LedError::Open {
+        name: name.to_owned(),
+        error,
+    };
+    if let Some(folder) = &settings.sysfs {
+        let name = folder.display().to_string();
+        let led = SysfsLed::open(folder).and_then(|pin| StatusLed::new(pin).follow(health.clone()));
+        return led.map(Some).map_err(|e| failed(&name, e));
+    }
+    #[cfg(feature = "rpi")]
+    if let Some(number) = settings.gpio {
+        let led = rppal::gpio::Gpio::new()
+            .and_then(|gpio| gpio.get(number))
+            .map_err(io::Error::other)
+            .and_then(|pin| StatusLed::new(pin.into_output_low()).follow(health.clone()));
+        return led
+            .map(Some)
+            .map_err(|e| failed(&format!("gpio {number}"), e));
+    }
+    Ok(None)
+}
+
+/// A light on any pin.
+#[derive(Debug)]
+pub struct StatusLed<P> {
+    pin: P,
+    lit: Option<bool>,
+}
+
+impl<P: OutputPin> StatusLed<P> {
+    /// A light on a pin that is high when lit.
+    pub fn new(pin: P) -> Self {
+        Self { pin, lit: None }
+    }
+
+    /// Shows the camera's state. While a camera is being opened it may already see: lit. The pin is
+    /// only written when the light changes.
+    ///
+    /// # Errors
+    /// The pin's; the next call tries again.
+    pub fn show(&mut self, camera: Camera) -> Result<(), P::Error> {
+        self.set(!matches!(camera, Camera::Offline))
+    }
+
+    fn set(&mut self, lit: bool) -> Result<(), P::Error> {
+        if self.lit != Some(lit) {
+            self.lit = None;
+            self.pin.set_state(lit.into())?;
+            self.lit = Some(lit);
+        }
+        Ok(())
+    }
+}
+
+impl<P: OutputPin + Send + 'static> StatusLed<P> {
+    /// Follows the camera on a thread of its own until the guard is dropped; then the light goes out.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn follow(mut self, health: Arc<Health>) -> io::Result<Follower> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("led".to_owned())
+            .spawn(move || {
+                let mut told = false;
+                let mut tell = |result: Result<(), P::Error>| {
+                    if let Err(e) = &result
+                        && !told
+                    {
+                        tracing::warn!("the status LED can't be set: {e:?}");
+                    }
+                    told = result.is_err();
+                };
+                loop {
+                    tell(self.show(health.camera()));
+                    if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                        break;
+                    }
+                }
+                tell(self.set(false));
+            })?;
+        Ok(Follower {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+/// Keeps a light following the camera.
+#[derive(Debug)]
+pub struct Follower {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the LED thread panicked");
+        }
+    }
+}
+
+/// A LED of the Linux kernel as an output pin.
+#[derive(Debug)]
+pub struct SysfsLed {
+    brightness: File,
+    brightest: String,
+}
+
+/// What the system said about a pin.
+#[derive(Debug)]
+pub struct PinError(pub io::Error);
+
+impl embedded_hal::digital::Error for PinError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
+
+impl SysfsLed {
+    /// Takes the LED from the kernel's own uses, such as showing disk activity.
+    ///
+    /// # Errors
+    /// When the folder is none of a LED, or may not be written.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let brightest = fs::read_to_string(folder.join("max_brightness"))?;
+        let brightness = File::options()
+            .write(true)
+            .open(folder.join("brightness"))?;
+        fs::write(folder.join("trigger"), "none")?;
+        Ok(Self {
+            brightness,
+            brightest: brightest.trim().to_owned(),
+        })
+    }
+}
+
+impl ErrorType for SysfsLed {
+    type Error = PinError;
+}
+
+impl OutputPin for SysfsLed {
+    fn set_low(&mut self) -> Result<(), PinError> {
+        self.brightness.write_all(b"0\n").map_err(PinError)
+    }
+
+    fn set_high(&mut self) -> Result<(), PinError> {
+        let line = format!("{}\n", self.brightest);
+        self.brightness.write_all(line.as_bytes()).map_err(PinError)
+    }
+}
+
+#[cfg(test)]
+mod tests;

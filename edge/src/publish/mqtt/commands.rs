@@ -1,0 +1,252 @@
+//! What may be asked for over MQTT, and what is answered.
+
+use serde_json::{Map, Value, json};
+
+use super::topics::Topics;
+use crate::control::Control;
+use crate::publish::rounded;
+
+/// Something to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Command {
+    /// Look at frames, or don't.
+    Enable(bool),
+    /// Report faces from this score on.
+    Threshold(f32),
+    /// Open the camera again.
+    RestartCamera,
+    /// Publish the health report now.
+    Health,
+}
+
+/// A command as it came in, and where its answer goes.
+#[derive(Debug, PartialEq)]
+pub(super) struct Request {
+    /// What to do, or what is wrong with it.
+    pub(super) command: Result<Command, String>,
+    reply: Reply,
+}
+
+#[derive(Debug, PartialEq)]
+enum Reply {
+    /// The state's own topic says what holds now; only a refusal needs words.
+    State { topic: String },
+    /// A response, with the number that the asker put on the request.
+    Response {
+        topic: String,
+        transaction: Option<Value>,
+    },
+}
+
+/// A message to send in answer.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    /// Where to.
+    pub(super) topic: String,
+    /// JSON.
+    pub(super) payload: Vec<u8>,
+}
+
+impl Request {
+    /// Reads a message; nothing when its topic is not one of ours.
+    pub(super) fn read(topics: &Topics, topic: &str, payload: &[u8]) -> Option<Self> {
+        if topic == topics.enabled_set || topic == topics.threshold_set {
+            let value = bare(payload);
+            let command = if topic == topics.enabled_set {
+                enable(&value)
+            } else {
+                threshold(&value)
+            };
+            return Some(Self {
+                command,
+                reply: Reply::State {
+                    topic: topic.to_owned(),
+                },
+            });
+        }
+        let verb = topics.verb(topic)?;
+        let (value, transaction) = match bare(payload) {
+            Value::Object(mut fields) => {
+                let transaction = fields.remove("transaction");
+                (fields.remove("value").unwrap_or_default(), transaction)
+            }
+            value => (value, None),
+        };
+        let command = match verb {
+            "enabled" => enable(&value),
+            "threshold" => threshold(&value),
+            "restart_camera" => Ok(Command::RestartCamera),
+            "health" => Ok(Command::Health),
+            _ => Err(format!(
+                "`{verb}` is not known; expected enabled, threshold, restart_camera or health"
+            )),
+        };
+        Some(Self {
+            command,
+            reply: Reply::Response {
+                topic: topics.response(verb),
+                transaction,
+            },
+        })
+    }
+
+    /// Does it, and says how it went. The health report is the caller's, who has it.
+    pub(super) fn carry_out(self, topics: &Topics, control: &Control) -> Option<Answer> {
+        let result = self.command.and_then(|command| apply(command, control));
+        match (self.reply, result) {
+            (Reply::State { .. }, Ok(_)) => None,
+            (Reply::State { topic }, Err(error)) => Some(Answer {
+                topic: topics.error.clone(),
+                payload: text(&json!({ "topic": topic, "error": error })),
+            }),
+            (Reply::Response { topic, transaction }, result) => {
+                let mut fields = Map::new();
+                match result {
+                    Ok(data) => {
+                        fields.insert("status".to_owned(), "ok".into());
+                        fields.insert("data".to_owned(), data);
+                    }
+                    Err(error) => {
+                        fields.insert("status".to_owned(), "error".into());
+                        fields.insert("error".to_owned(), error.into());
+                    }
+                }
+                fields.extend(transaction.map(|value| ("transaction".to_owned(), value)));
+                Some(Answer {
+                    topic,
+                    payload: text(&Value::Object(fields)),
+                })
+            }
+        }
+    }
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+/// JSON, or else a word such as `ON`.
+fn bare(payload: &[u8]) -> Value {
+    serde_json::from_slice(payload)
+        .unwrap_or_else(|_| String::from_utf8_lossy(payload).trim().into())
+}
+
+fn enable(value: &Value) -> Result<Command, String> {
+    match value {
+        Value::Bool(on) => Ok(Command::Enable(*on)),
+        Value::String(word) if word == "ON" => Ok(Command::Enable(true)),
+        Value::String(word) if word == "OFF" => Ok(Command::Enable(false)),
+        other => Err(format!(
+            "expected ON or OFF, true or false, found `{other}`"
+        )),
+    }
+}
+
+fn threshold(value: &Value) -> Result<Command, String> {
+    let number = match value {
+        Value::String(word) => word.parse().ok(),
+        other => other.as_f64(),
+    };
+    number
+        .map(|number| Command::Threshold(number as f32))
+        .ok_or_else(|| format!("expected a number from 0 to 1, found `{value}`"))
+}
+
+fn apply(command: Command, control: &Control) -> Result<Value, String> {
+    match command {
+        Command::Enable(on) => {
+            control.enable(on);
+            Ok(json!({ "enabled": on }))
+        }
+        Command::Threshold(score) => {
+            if !control.set_threshold(score) {
+                return Err(format!("expected a number from 0 to 1, found `{score}`"));
+            }
+            Ok(json!({ "threshold": rounded(Some(&score)) }))
+        }
+        Command::RestartCamera => {
+            control.restart_camera();
+            Ok(json!({}))
+        }
+        Command::Health => Ok(json!({})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(control: &Control, rest: &str, payload: &str) -> Option<(String, Value)> {
+        let topics = Topics::new("fer", "homeassistant", "lobby");
+        let request = Request::read(&topics, &format!("fer/lobby/{rest}"), payload.as_bytes())?;
+        let answer = request.carry_out(&topics, control)?;
+        Some((
+            answer.topic,
+            serde_json::from_slice(&answer.payload).unwrap(),
+        ))
+    }
+
+    #[test]
+    fn a_set_topic_acts_and_stays_silent() {
+        let control = Control::default();
+        assert_eq!(ask(&control, "enabled/set", "OFF"), None);
+        assert!(!control.enabled());
+        assert_eq!(ask(&control, "enabled/set", "true"), None);
+        assert!(control.enabled());
+        assert_eq!(ask(&control, "threshold/set", "0.4"), None);
+        assert_eq!(control.threshold(), 0.4);
+    }
+
+    #[test]
+    fn a_refused_value_is_explained_on_the_error_topic() {
+        let control = Control::default();
+        for (topic, payload) in [
+            ("enabled/set", "maybe"),
+            ("enabled/set", ""),
+            ("threshold/set", "1.5"),
+            ("threshold/set", "NaN"),
+            ("threshold/set", "[]"),
+        ] {
+            let (to, answer) = ask(&control, topic, payload).unwrap();
+            assert_eq!(to, "fer/lobby/error");
+            assert_eq!(answer["topic"], format!("fer/lobby/{topic}"));
+            assert!(
+                answer["error"].as_str().unwrap().starts_with("expected"),
+                "{answer}"
+            );
+        }
+        assert!(control.enabled());
+        assert_eq!(control.threshold(), 0.0);
+    }
+
+    #[test]
+    fn a_request_is_answered_with_its_transaction() {
+        let control = Control::default();
+        let asked = ask(&control, "request/restart_camera", r#"{"transaction": 7}"#);
+        let expected = json!({ "status": "ok", "data": {}, "transaction": 7 });
+        assert_eq!(
+            asked,
+            Some(("fer/lobby/response/restart_camera".to_owned(), expected))
+        );
+        assert!(control.take_restart());
+        let (_, answer) = ask(&control, "request/enabled", r#"{"value": false}"#).unwrap();
+        assert_eq!(
+            answer,
+            json!({ "status": "ok", "data": { "enabled": false } })
+        );
+        assert!(!control.enabled());
+    }
+
+    #[test]
+    fn an_unknown_or_wrong_request_is_answered_too() {
+        let control = Control::default();
+        let (topic, answer) = ask(&control, "request/dance", "").unwrap();
+        assert_eq!(
+            (topic.as_str(), &answer["status"]),
+            ("fer/lobby/response/dance", &json!("error"))
+        );
+        let (_, answer) = ask(&control, "request/threshold", r#"{"value": "high"}"#).unwrap();
+        assert_eq!(answer["status"], "error");
+        assert_eq!(ask(&control, "emotion", "{}"), None);
+    }
+}

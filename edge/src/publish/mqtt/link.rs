@@ -1,0 +1,193 @@
+//! One connection to the broker: rumqttc on a thread of its own, turned into events.
+//!
+//! A link lives from one try to connect to the loss of that connection and is never used again. So
+//! rumqttc has nothing left over from an earlier connection, and no say in when to try again. Its
+//! event loop is never interrupted in the middle of a packet, which would lose the packet.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use rumqttc::{
+    Client, ConnectReturnCode, Connection, ConnectionError, Event as Packet, Incoming, LastWill,
+    MqttOptions, Outgoing, QoS, TlsConfiguration, Transport,
+};
+
+use super::password::{self, PasswordError};
+use super::session::WINDOW;
+use super::settings::Settings;
+use super::tls::{self, TlsError};
+
+/// Largest message that is taken in or sent; a larger one ends the connection.
+const MAX_PACKET: usize = 1 << 20;
+
+/// Requests that rumqttc queues: a full window, the subscriptions and the goodbye.
+const REQUESTS: usize = WINDOW + 4;
+
+/// What happened on a link.
+pub(super) enum Event {
+    /// The broker has accepted us; the client takes requests.
+    Connected(Client),
+    /// The oldest message that was handed over travels under this number.
+    Numbered(u16),
+    /// The broker has confirmed the message with this number.
+    Confirmed(u16),
+    /// A message for us.
+    Message(rumqttc::Publish),
+    /// The link is at its end, for this reason; always its last event.
+    Down(String),
+}
+
+/// The files that the settings name can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// The password can't be read.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// A certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How to connect. Files are read anew for each connection, so that a renewed certificate or password
+/// is used without a restart.
+pub(super) fn options(settings: &Settings, client_id: &str) -> Result<MqttOptions, OptionsError> {
+    let mut options = MqttOptions::new(client_id, &settings.host, settings.port());
+    options
+        .set_keep_alive(Duration::from_secs(settings.keep_alive_s.into()))
+        .set_max_packet_size(MAX_PACKET, MAX_PACKET)
+        // Twice as many packet numbers as are ever in use, so that none is used twice at a time.
+        .set_inflight(2 * WINDOW as u16);
+    if let Some((user, password)) = password::credentials(settings)? {
+        options.set_credentials(user, password.reveal());
+    }
+    if settings.tls {
+        let config = TlsConfiguration::Rustls(tls::config(settings)?);
+        options.set_transport(Transport::tls_with_config(config));
+    }
+    Ok(options)
+}
+
+/// What the broker says for us when we have vanished.
+pub(super) fn last_will(topic: &str) -> LastWill {
+    LastWill::new(topic, "offline", QoS::AtLeastOnce, true)
+}
+
+/// Starts to connect. `deliver` gets each event and says whether anybody listens still.
+pub(super) fn open(
+    options: MqttOptions,
+    deliver: impl Fn(Event) -> bool + Send + 'static,
+) -> io::Result<()> {
+    let thread = thread::Builder::new().name("mqtt-link".to_owned());
+    thread.spawn(move || {
+        let mut farewell = Farewell {
+            deliver,
+            reason: "the connection's thread has died".to_owned(),
+        };
+        let host = options.broker_address().0;
+        let (client, mut connection) = Client::new(options, REQUESTS);
+        farewell.reason = run(client, &mut connection, &host, &farewell.deliver);
+    })?;
+    Ok(())
+}
+
+/// Says that the link is down however its thread ends.
+struct Farewell<F: Fn(Event) -> bool> {
+    deliver: F,
+    reason: String,
+}
+
+impl<F: Fn(Event) -> bool> Drop for Farewell<F> {
+    fn drop(&mut self) {
+        (self.deliver)(Event::Down(std::mem::take(&mut self.reason)));
+    }
+}
+
+/// Delivers events until the connection ends; returns why.
+fn run(
+    client: Client,
+    connection: &mut Connection,
+    host: &str,
+    deliver: &impl Fn(Event) -> bool,
+) -> String {
+    loop {
+        let event = match connection.recv() {
+            Ok(Ok(Packet::Incoming(Incoming::ConnAck(_)))) => Event::Connected(client.clone()),
+            Ok(Ok(Packet::Outgoing(Outgoing::Publish(number)))) => Event::Numbered(number),
+            Ok(Ok(Packet::Incoming(Incoming::PubAck(ack)))) => Event::Confirmed(ack.pkid),
+            Ok(Ok(Packet::Incoming(Incoming::Publish(message)))) => Event::Message(message),
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) => return describe(&error, host),
+            Err(_) => return "closed".to_owned(),
+        };
+        if !deliver(event) {
+            return "nobody listens".to_owned();
+        }
+    }
+}
+
+/// The error in words that say what to look at.
+fn describe(error: &ConnectionError, host: &str) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(code) => match code {
+            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
+                "the broker refuses the user name or password".to_owned()
+            }
+            ConnectReturnCode::BadClientId => "the broker refuses the client id".to_owned(),
+            other => format!("the broker refuses the connection: {other:?}"),
+        },
+        ConnectionError::NetworkTimeout => "the broker does not answer".to_owned(),
+        ConnectionError::Tls(error) => {
+            let text = error.to_string();
+            if text.contains("NotValidForName") || text.contains("not valid for name") {
+                format!(
+                    "TLS: the broker's certificate does not name `{host}` as a subjectAltName: {text}"
+                )
+            } else {
+                format!("TLS: {text}")
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_refusal_says_what_to_look_at() {
+        let refused = |code| describe(&ConnectionError::ConnectionRefused(code), "broker");
+        assert!(refused(ConnectReturnCode::NotAuthorized).contains("password"));
+        assert!(refused(ConnectReturnCode::BadClientId).contains("client id"));
+    }
+
+    #[test]
+    fn a_link_that_finds_no_broker_says_so_once_and_ends() {
+        // A port that was free a moment ago.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let settings = Settings {
+            host: "127.0.0.1".to_owned(),
+            port: Some(port),
+            ..Settings::default()
+        };
+        let (sender, events) = mpsc::channel();
+        let options = options(&settings, "test").unwrap();
+        open(options, move |event| sender.send(event).is_ok()).unwrap();
+        let reasons = events.iter().map(|event| match event {
+            Event::Down(reason) => reason,
+            _ => "something else".to_owned(),
+        });
+        let reasons: Vec<_> = reasons.collect();
+        assert!(
+            matches!(&reasons[..], [reason] if reason.contains("refused")),
+            "{reasons:?}"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! The names under which things are published and listened to.
+
+/// Every topic of one device.
+#[derive(Debug, Clone)]
+pub(super) struct Topics {
+    base: String,
+    /// `online`, `stopped`, or `offline` by the broker's hand.
+    pub(super) availability: String,
+    /// The camera's state.
+    pub(super) camera: String,
+    /// The emotion, with everything about it.
+    pub(super) emotion: String,
+    /// Number of faces.
+    pub(super) faces: String,
+    /// Faces that come, change and go.
+    pub(super) event: String,
+    /// Counters and levels of the runtime.
+    pub(super) health: String,
+    /// Whether frames are looked at.
+    pub(super) enabled: String,
+    /// Command for it.
+    pub(super) enabled_set: String,
+    /// The threshold.
+    pub(super) threshold: String,
+    /// Command for it.
+    pub(super) threshold_set: String,
+    /// Commands that could not be carried out.
+    pub(super) error: String,
+    /// What Home Assistant has to know about the device.
+    pub(super) discovery: String,
+    /// Where Home Assistant says that it has come up.
+    pub(super) home: String,
+}
+
+impl Topics {
+    pub(super) fn new(prefix: &str, discovery_prefix: &str, id: &str) -> Self {
+        let base = format!("{prefix}/{id}");
+        let topic = |rest: &str| format!("{base}/{rest}");
+        Self {
+            availability: topic("availability"),
+            camera: topic("camera/state"),
+            emotion: topic("emotion"),
+            faces: topic("faces"),
+            event: topic("event"),
+            health: topic("health"),
+            enabled: topic("enabled/state"),
+            enabled_set: topic("enabled/set"),
+            threshold: topic("threshold/state"),
+            threshold_set: topic("threshold/set"),
+            error: topic("error"),
+            discovery: format!("{discovery_prefix}/device/{id}/config"),
+            home: format!("{discovery_prefix}/status"),
+            base,
+        }
+    }
+
+    /// Where `verb` is asked for; `+` for all of them.
+    pub(super) fn request(&self, verb: &str) -> String {
+        format!("{}/request/{verb}", self.base)
+    }
+
+    /// Where `verb` is answered.
+    pub(super) fn response(&self, verb: &str) -> String {
+        format!("{}/response/{verb}", self.base)
+    }
+
+    /// The verb that a topic asks for, if it is a request.
+    pub(super) fn verb<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        topic
+            .strip_prefix(self.base.as_str())?
+            .strip_prefix("/request/")
+    }
+
+    /// What to listen to.
+    pub(super) fn subscriptions(&self, discovery: bool) -> Vec<String> {
+        let mut all = vec![
+            self.enabled_set.clone(),
+            self.threshold_set.clone(),
+            self.request("+"),
+        ];
+        if discovery {
+            all.push(self.home.clone());
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Topics;
+
+    #[test]
+    fn topics_carry_prefix_and_device() {
+        let topics = Topics::new("fer", "homeassistant", "lobby");
+        assert_eq!(topics.camera, "fer/lobby/camera/state");
+        assert_eq!(topics.discovery, "homeassistant/device/lobby/config");
+        assert_eq!(topics.response("health"), "fer/lobby/response/health");
+        assert_eq!(topics.verb("fer/lobby/request/health"), Some("health"));
+        assert_eq!(topics.verb("fer/lobby2/request/health"), None);
+        assert_eq!(topics.verb("fer/lobby/enabled/set"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether the camera of the configuration is there and may be used.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::device;
+use super::finding::Finding;
+use crate::capture::camera::Settings;
+use crate::capture::camera::address::{Address, Device, Url};
+use crate::capture::camera::child::{GSTREAMER, RPICAM};
+use crate::capture::camera::v4l2::{self, Found};
+
+const SUBJECT: &str = "camera";
+
+/// How long a camera in the network may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) fn examine(settings: &Settings, on_path: impl Fn(&str) -> Option<PathBuf>) -> Finding {
+    match settings.device.parse::<Address>() {
+        Err(why) => Finding::problem(SUBJECT, why, "correct camera.device"),
+        Ok(Address::V4l2(Device::Auto)) => first(&v4l2::list()),
+        Ok(Address::V4l2(Device::Path(path))) => node(&path),
+        Ok(Address::Rpicam(_)) => program(
+            &RPICAM,
+            "install rpicam-apps: `sudo apt install rpicam-apps-lite`",
+            on_path,
+        ),
+        Ok(Address::Jetson(_)) => program(
+            &GSTREAMER,
+            "install GStreamer: `sudo apt install gstreamer1.0-tools`",
+            on_path,
+        ),
+        Ok(Address::Http(url)) => network(&url),
+    }
+}
+
+fn first(found: &[Found]) -> Finding {
+    let usable = found.iter().find(|device| {
+        let details = device.details.as_ref();
+        details.is_ok_and(|details| details.captures && details.formats.iter().any(|f| f.supported))
+    });
+    if let Some(device) = usable {
+        return Finding::good(SUBJECT, device.node.display().to_string());
+    }
+    let refused = found.iter().find_map(|device| match &device.details {
+        Err(error) => Some(device::refused(SUBJECT, &device.node, error)),
+        Ok(_) => None,
+    });
+    refused.unwrap_or_else(|| {
+        Finding::problem(
+            SUBJECT,
+            "there is none that delivers pictures by V4L2",
+            "plug one in; for the connector of a Raspberry Pi set camera.device = \"rpicam\"",
+        )
+    })
+}
+
+fn node(path: &Path) -> Finding {
+    match device::open(path) {
+        Ok(_) => Finding::good(SUBJECT, path.display().to_string()),
+        Err(error) => device::refused(SUBJECT, path, &error),
+    }
+}
+
+fn program(names: &[&str], advice: &str, on_path: impl Fn(&str) -> Option<PathBuf>) -> Finding {
+    match names.iter().find_map(|name| on_path(name)) {
+        Some(path) => Finding::good(SUBJECT, format!("through {}", path.display())),
+        None => Finding::problem(
+            SUBJECT,
+            format!("no {} on PATH", names.join(" or ")),
+            advice,
+        ),
+    }
+}
+
+fn network(url: &Url) -> Finding {
+    let name = format!("{}:{}", url.host, url.port);
+    let connect = || {
+        let mut addresses = (url.host.as_str(), url.port).to_socket_addrs()?;
+        let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+        TcpStream::connect_timeout(&address, PATIENCE)
+    };
+    match connect() {
+        Ok(_) => Finding::good(SUBJECT, format!("{name} answers")),
+        Err(error) => Finding::problem(
+            SUBJECT,
+            format!("{name}: {error}"),
+            "switch the camera on, and try the address in a browser on this network",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+    use std::net::TcpListener;
+
+    fn examined(device: &str) -> Finding {
+        let settings = Settings {
+            device: device.to_owned(),
+            ..Settings::default()
+        };
+        let rpicam = |name: &str| (name == RPICAM[0]).then(|| PathBuf::from("/usr/bin").join(name));
+        examine(&settings, rpicam)
+    }
+
+    #[test]
+    fn each_kind_of_camera_is_looked_for_in_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let network = format!("http://{}/", listener.local_addr().unwrap());
+        for (device, level, says) in [
+            ("/dev/no-such-camera", Level::Problem, "plug it in"),
+            ("rpicam", Level::Good, RPICAM[0]),
+            ("jetson", Level::Problem, "gstreamer1.0-tools"),
+            ("webcam", Level::Problem, "camera.device"),
+            (network.as_str(), Level::Good, "answers"),
+        ] {
+            let finding = examined(device);
+            assert_eq!(finding.level, level, "{finding}");
+            assert!(finding.to_string().contains(says), "{finding}");
+        }
+        drop(listener);
+        assert_eq!(examined(&network).level, Level::Problem);
+    }
+}

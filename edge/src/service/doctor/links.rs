@@ -1,0 +1,165 @@
+//! The ways out: broker, serial line, kiosk page, and the light.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::path::Path;
+
+use super::device;
+use super::finding::Finding;
+use crate::config::Config;
+use crate::publish::{mqtt, serial};
+use crate::service::device as identity;
+use crate::{http, led};
+
+/// Nothing where MQTT is off.
+pub(super) fn mqtt(config: &Config) -> Option<Finding> {
+    const SUBJECT: &str = "mqtt";
+    let settings = &config.mqtt;
+    if !settings.is_on() {
+        return None;
+    }
+    let broker = format!("{}:{}", settings.host, settings.port());
+    Some(
+        match mqtt::probe(settings, &identity::id(&config.service)) {
+            Ok(()) => Finding::good(SUBJECT, format!("{broker} answers")),
+            Err(reason) => Finding::problem(
+                SUBJECT,
+                format!("{broker}: {reason}"),
+                "check mqtt.host, mqtt.port, mqtt.username and the password, and that the broker runs",
+            ),
+        },
+    )
+}
+
+/// Nothing where there is no serial line. The kernel's command line tells whether it is a console.
+pub(super) fn serial(settings: &serial::Settings, command_line: &Path) -> Option<Finding> {
+    const SUBJECT: &str = "serial";
+    let port = settings.port.as_deref()?;
+    if let Err(error) = device::open(port) {
+        return Some(device::refused(SUBJECT, port, &error));
+    }
+    let real = port.canonicalize();
+    let real = real.as_deref().unwrap_or(port);
+    let consoles = fs::read_to_string(command_line).unwrap_or_default();
+    let is_console = consoles
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("console="))
+        .filter_map(|console| console.split(',').next())
+        .any(|console| real.file_name().is_some_and(|name| name == console));
+    Some(if is_console {
+        Finding::problem(
+            SUBJECT,
+            format!("{} is the kernel's console", port.display()),
+            "take it off: `sudo raspi-config`, Interface Options, Serial Port, no login shell",
+        )
+    } else {
+        let seen = format!("{} at {} baud", port.display(), settings.baud);
+        Finding::good(SUBJECT, seen)
+    })
+}
+
+/// Nothing where there is no server.
+pub(super) fn http(settings: &http::Settings) -> Option<Finding> {
+    const SUBJECT: &str = "http";
+    if !settings.enabled {
+        return None;
+    }
+    if let Err(error) = settings.secret() {
+        let advice =
+            "write at least 16 characters into the file, for example by `openssl rand -hex 16`";
+        return Some(Finding::problem(SUBJECT, error.to_string(), advice));
+    }
+    let listen = settings.listen;
+    Some(match TcpListener::bind(listen) {
+        Ok(_) => Finding::good(SUBJECT, format!("{listen} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Finding::note(
+            SUBJECT,
+            format!("{listen} is in use"),
+            "all is well if that is the service; if not, choose another http.listen",
+        ),
+        Err(error) => Finding::problem(
+            SUBJECT,
+            format!("{listen}: {error}"),
+            "choose an address of this machine and a port above 1023 for http.listen",
+        ),
+    })
+}
+
+/// Nothing where there is no light of the kernel's.
+pub(super) fn led(settings: &led::Settings) -> Option<Finding> {
+    const SUBJECT: &str = "led";
+    let brightness = settings.sysfs.as_ref()?.join("brightness");
+    Some(match OpenOptions::new().write(true).open(&brightness) {
+        Ok(_) => Finding::good(SUBJECT, brightness.display().to_string()),
+        Err(error) => device::refused(SUBJECT, &brightness, &error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn a_console_is_no_line_for_reports() {
+        let folder = tempfile::tempdir().unwrap();
+        let port = folder.path().join("ttyAMA0");
+        let command_line = folder.path().join("cmdline");
+        let look = || {
+            let settings = serial::Settings {
+                port: Some(port.clone()),
+                ..serial::Settings::default()
+            };
+            serial(&settings, &command_line).unwrap()
+        };
+        assert_eq!(look().level, Level::Problem);
+        fs::write(&port, "").unwrap();
+        assert_eq!(look().level, Level::Good);
+        fs::write(&command_line, "quiet console=ttyAMA0,115200 console=tty1").unwrap();
+        assert!(look().seen.contains("console"));
+        fs::write(&command_line, "quiet console=tty1").unwrap();
+        assert_eq!(look().level, Level::Good);
+        assert_eq!(serial(&serial::Settings::default(), &command_line), None);
+    }
+
+    #[test]
+    fn a_taken_port_is_told_from_an_impossible_one() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let look = |listen: &str| {
+            let settings = http::Settings {
+                enabled: true,
+                listen: listen.parse().unwrap(),
+                ..http::Settings::default()
+            };
+            http(&settings).unwrap().level
+        };
+        let address = taken.local_addr().unwrap().to_string();
+        assert_eq!(look(&address), Level::Note);
+        drop(taken);
+        assert_eq!(look(&address), Level::Good);
+        // An address of documentation (RFC 5737): nobody's.
+        assert_eq!(look("192.0.2.1:8787"), Level::Problem);
+        assert_eq!(http(&http::Settings::default()), None);
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_a_problem() {
+        let mut config = Config::default();
+        assert_eq!(mqtt(&config), None);
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        config.mqtt.port = Some(free.local_addr().unwrap().port());
+        config.mqtt.host = "127.0.0.1".to_owned();
+        drop(free);
+        assert_eq!(mqtt(&config).unwrap().level, Level::Problem);
+    }
+
+    #[test]
+    fn a_light_is_looked_for() {
+        let settings = led::Settings {
+            sysfs: Some("/nowhere".into()),
+            ..led::Settings::default()
+        };
+        assert_eq!(led(&settings).unwrap().level, Level::Problem);
+    }
+}

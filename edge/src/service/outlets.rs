@@ -1,0 +1,224 @@
+//! The sinks that the configuration asks for, each of which can be opened again while frames flow.
+
+use std::io;
+use std::sync::Arc;
+
+use fer_models::Labels;
+
+use super::{device, stages};
+use crate::config::Config;
+use crate::http::{self, Classify, EventSink, HttpError, Server};
+use crate::pipeline::Shared;
+use crate::publish::fanout::{Fanout, Slot};
+use crate::publish::jsonl::JsonLines;
+use crate::publish::mqtt::{self, Mqtt, MqttError};
+use crate::publish::serial::{self, Serial, SerialError};
+use crate::publish::{Observation, PublishError, Sink};
+
+/// A way out for results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outlet {
+    /// An MQTT broker.
+    Mqtt,
+    /// A serial line.
+    Serial,
+    /// The kiosk page.
+    Http,
+}
+
+impl Outlet {
+    /// Every outlet.
+    pub(super) const ALL: [Self; 3] = [Self::Mqtt, Self::Serial, Self::Http];
+
+    /// The name of its table.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Serial => "serial",
+            Self::Http => "http",
+        }
+    }
+
+    /// Whether its settings differ.
+    pub(super) fn differs(self, one: &Config, other: &Config) -> bool {
+        match self {
+            Self::Mqtt => one.mqtt != other.mqtt,
+            Self::Serial => one.serial != other.serial,
+            Self::Http => one.http != other.http,
+        }
+    }
+}
+
+/// Why an outlet can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OutletError {
+    /// MQTT.
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    /// The serial line.
+    #[error(transparent)]
+    Serial(#[from] SerialError),
+    /// The HTTP server.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl OutletError {
+    /// Whether the configuration is to blame, and not the moment.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Mqtt(error) => !matches!(error, MqttError::Thread(_)),
+            Self::Serial(error) => !matches!(error, SerialError::Thread(_)),
+            Self::Http(error) => matches!(error, HttpError::Settings(_)),
+        }
+    }
+}
+
+/// All outlets.
+pub struct Outlets {
+    stdout: Slot,
+    mqtt: Slot,
+    serial: Slot,
+    http: Slot,
+    labels: Arc<Labels>,
+    model: String,
+    shared: Shared,
+}
+
+impl Outlets {
+    /// Opens what the configuration asks for; `labels` and `model` are the classifier's.
+    ///
+    /// # Errors
+    /// Returns the first outlet that can't be opened. A broker or port that is away is waited for.
+    pub fn open(
+        config: &Config,
+        labels: Arc<Labels>,
+        model: &str,
+        shared: &Shared,
+    ) -> Result<Self, OutletError> {
+        let outlets = Self {
+            stdout: Slot::default(),
+            mqtt: Slot::default(),
+            serial: Slot::default(),
+            http: Slot::default(),
+            labels,
+            model: model.to_owned(),
+            shared: shared.clone(),
+        };
+        if config.service.stdout {
+            let lines = JsonLines::new(io::stdout());
+            outlets.stdout.put(Some(Box::new(lines)));
+        }
+        for outlet in Outlet::ALL {
+            outlets.reopen(outlet, config)?;
+        }
+        Ok(outlets)
+    }
+
+    /// All of them as one sink.
+    #[must_use]
+    pub fn sink(&self) -> Fanout {
+        let mut all = Fanout::default();
+        for slot in [&self.stdout, &self.mqtt, &self.serial, &self.http] {
+            all.add(slot.clone());
+        }
+        all
+    }
+
+    /// Closes an outlet, and opens it with other settings, if they ask for one.
+    ///
+    /// # Errors
+    /// Returns why it can't be opened; it stays closed then.
+    pub(super) fn reopen(&self, outlet: Outlet, config: &Config) -> Result<(), OutletError> {
+        let slot = match outlet {
+            Outlet::Mqtt => &self.mqtt,
+            Outlet::Serial => &self.serial,
+            Outlet::Http => &self.http,
+        };
+        // The old one goes first: it holds the port or the name at the broker.
+        drop(slot.put(None));
+        let sink = match outlet {
+            Outlet::Mqtt => self.mqtt(config)?,
+            Outlet::Serial => self.serial(config)?,
+            Outlet::Http => self.http(config)?,
+        };
+        slot.put(sink);
+        Ok(())
+    }
+
+    fn mqtt(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
+        if !config.mqtt.is_on() {
+            return Ok(None);
+        }
+        let device = mqtt::Device {
+            id: device::id(&config.service),
+            name: device::name(&config.service),
+            model: self.model.clone(),
+            labels: (*self.labels).clone(),
+        };
+        let Shared {
+            health, control, ..
+        } = &self.shared;
+        let mqtt = Mqtt::start(
+            &config.mqtt,
+            device,
+            Arc::clone(health),
+            Arc::clone(control),
+        )?;
+        Ok(Some(Box::new(mqtt)))
+    }
+
+    fn serial(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
+        if config.serial.port.is_none() {
+            return Ok(None);
+        }
+        let identity = serial::Identity {
+            firmware: concat!("fer-edge ", env!("CARGO_PKG_VERSION")).to_owned(),
+            model: self.model.clone(),
+            labels: Arc::clone(&self.labels),
+        };
+        let health = Arc::clone(&self.shared.health);
+        let serial = Serial::start(&config.serial, identity, health)?;
+        Ok(Some(Box::new(serial)))
+    }
+
+    fn http(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
+        if !config.http.enabled {
+            return Ok(None);
+        }
+        let Shared {
+            health, control, ..
+        } = &self.shared;
+        let server = Server::start(
+            &config.http,
+            Arc::clone(&self.labels),
+            &self.model,
+            Arc::clone(health),
+            Arc::clone(control),
+            classify(config),
+        )?;
+        Ok(Some(Box::new(Kiosk {
+            events: server.sink(),
+            _server: server,
+        })))
+    }
+}
+
+/// Classifies pictures that are sent to the server, with stages of its own.
+fn classify(config: &Config) -> Classify {
+    let config = config.clone();
+    http::classify::with(move || stages::processor(&config).map(|(_, processor)| processor))
+}
+
+/// The server lives as long as its sink is in use.
+struct Kiosk {
+    events: EventSink,
+    _server: Server,
+}
+
+impl Sink for Kiosk {
+    fn publish(&mut self, observation: &Observation) -> Result<(), PublishError> {
+        self.events.publish(observation)
+    }
+}

@@ -1,0 +1,87 @@
+//! The stages that the configuration asks for.
+
+use std::path::{Path, PathBuf};
+
+use fer_models::ModelPackage;
+
+use crate::config::{Config, Kind, Vision};
+use crate::infer::{LoadError, TractClassifier};
+use crate::processor::Processor;
+use crate::vision::roi::{Region, WholeFrame};
+use crate::vision::rustface::{self, RustfaceDetector};
+use crate::vision::yunet::{self, YunetDetector};
+use crate::vision::{DetectError, Detector};
+
+/// Why a stage can't be had. All of it is a wrong configuration or a broken model folder.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The model folder is wrong.
+    #[error(transparent)]
+    Model(#[from] fer_models::ModelError),
+    /// The model can't be run.
+    #[error("{}: {error}", folder.display())]
+    Plan {
+        /// The model folder.
+        folder: PathBuf,
+        /// Why.
+        error: LoadError,
+    },
+    /// The detector can't be had.
+    #[error(transparent)]
+    Detector(#[from] DetectError),
+}
+
+/// Opens a model, by default the embedded one, and plans it.
+///
+/// # Errors
+/// Returns what is wrong with it.
+pub fn model(path: Option<&Path>) -> Result<(ModelPackage, TractClassifier), StageError> {
+    let package = match path {
+        Some(path) => ModelPackage::open(path)?,
+        None => ModelPackage::embedded(),
+    };
+    let classifier = TractClassifier::load(&package).map_err(|error| StageError::Plan {
+        folder: path.unwrap_or(Path::new("the embedded model")).to_owned(),
+        error,
+    })?;
+    Ok((package, classifier))
+}
+
+/// The detector that the settings mean.
+///
+/// # Errors
+/// Returns an error when its file can't be used.
+pub fn detector(vision: &Vision) -> Result<Box<dyn Detector>, DetectError> {
+    let min_face = vision.min_face.map(f32::from);
+    Ok(match vision.kind() {
+        Kind::Region(region) => Box::new(Region(region)),
+        Kind::WholeFrame => Box::new(WholeFrame),
+        Kind::Rustface => {
+            let default = rustface::Settings::default().min_score;
+            Box::new(RustfaceDetector::new(rustface::Settings {
+                min_face,
+                min_score: vision.min_score.unwrap_or(default),
+            })?)
+        }
+        Kind::Yunet(path) => {
+            let default = yunet::Settings::default().min_score;
+            let settings = yunet::Settings {
+                min_face,
+                min_score: vision.min_score.unwrap_or(default),
+            };
+            Box::new(YunetDetector::load(path, settings)?)
+        }
+    })
+}
+
+/// All stages between capture and publishing, and the model they run.
+///
+/// # Errors
+/// Returns an error when a model or a file of the configuration can't be used.
+pub fn processor(config: &Config) -> Result<(ModelPackage, Processor), StageError> {
+    let detector = detector(&config.vision)?;
+    let (package, classifier) = model(config.model.path.as_deref())?;
+    let settings = super::tuning(config).processing;
+    let processor = Processor::new(&package.manifest, detector, Box::new(classifier), settings);
+    Ok((package, processor))
+}

@@ -57,24 +57,33 @@ pub fn statistics<E: Element>(channels: usize, x: &[E]) -> BatchStats {
     }
 }
 
-/// The smallest value that is passed: 0 with a ReLU, anything without.
-fn floor(relu: bool) -> f32 {
-    if relu { 0.0 } else { f32::NEG_INFINITY }
+/// A normalisation as one multiplication and one addition a channel: `max(floor, x·scale + shift)`.
+struct Affine {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    /// The smallest value that is passed: 0 with a ReLU, anything without.
+    floor: f32,
 }
 
-/// `(scale, shift)` of each channel, so that `y = x·scale + shift`.
-fn affine(stats: &BatchStats, [gamma, beta]: [&[f32]; 2], eps: f32) -> [Vec<f32>; 2] {
-    let scale: Vec<f32> = gamma
-        .iter()
-        .zip(&stats.variance)
-        .map(|(g, v)| g / (v + eps).sqrt())
-        .collect();
-    let shift = beta
-        .iter()
-        .zip(stats.mean.iter().zip(&scale))
-        .map(|(b, (m, s))| b - m * s)
-        .collect();
-    [scale, shift]
+impl Affine {
+    fn new(stats: &BatchStats, [gamma, beta]: [&[f32]; 2], eps: f32, relu: bool) -> Self {
+        let scale: Vec<f32> = gamma
+            .iter()
+            .zip(&stats.variance)
+            .map(|(g, v)| g / (v + eps).sqrt())
+            .collect();
+        let shift = beta
+            .iter()
+            .zip(stats.mean.iter().zip(&scale))
+            .map(|(b, (m, s))| b - m * s)
+            .collect();
+        let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+        Self {
+            scale,
+            shift,
+            floor,
+        }
+    }
 }
 
 /// `y = γ·(x − mean)/√(variance + ε) + β`, followed by `max(0, ·)` when `relu`; all `[pixels, channels]`.
@@ -90,12 +99,11 @@ pub fn forward<E: Element>(
     y: &mut [E],
 ) {
     assert_eq!(x.len(), y.len(), "output length");
-    let [scale, shift] = affine(stats, tensors, eps);
-    let channels = scale.len().max(1);
-    let floor = floor(relu);
+    let affine = Affine::new(stats, tensors, eps, relu);
+    let channels = affine.scale.len().max(1);
     y.par_chunks_mut(ROWS * channels)
         .zip(x.par_chunks(ROWS * channels))
-        .for_each(|(y, x)| normalise(x, &scale, &shift, floor, y));
+        .for_each(|(y, x)| normalise(x, &affine, y));
 }
 
 /// What the backward pass of one normalisation reads.
@@ -125,22 +133,21 @@ pub fn backward<E: Element>(
 ) {
     let NormSaved { x, stats, .. } = *saved;
     assert_eq!(x.len(), dy.len(), "gradient length");
-    let [scale, shift] = affine(stats, saved.tensors, saved.eps);
-    let channels = scale.len().max(1);
-    let floor = floor(saved.relu);
+    let affine = Affine::new(stats, saved.tensors, saved.eps, saved.relu);
+    let channels = affine.scale.len().max(1);
     let count = (x.len() / channels).max(1) as f64;
     // what the ReLU passed is computed again: cheaper than reading the output back
     let blocks = dy
         .par_chunks(ROWS * channels)
         .zip(x.par_chunks(ROWS * channels));
     let [sums, dots] = two_sums(channels, blocks, |(dy, x), sums, dots| {
-        add_gradients(dy, x, &scale, &shift, floor, &stats.mean, sums, dots);
+        add_gradients(dy, x, &affine, &stats.mean, sums, dots);
     });
     // dx = γ/σ · (dy − mean(dy) − x̂ · mean(dy·x̂)), written as scale·dy + b·x + rest
     let (mut b, mut rest) = (vec![0.0f32; channels], vec![0.0f32; channels]);
-    for c in 0..scale.len() {
+    for (c, &scale) in affine.scale.iter().enumerate() {
         let inv = 1.0 / f64::from(stats.variance[c] + saved.eps).sqrt();
-        let a = f64::from(scale[c]);
+        let a = f64::from(scale);
         dbeta[c] = sums[c] as f32;
         dgamma[c] = (dots[c] * inv) as f32;
         let slope = -a * inv * inv * dots[c] / count;
@@ -149,7 +156,7 @@ pub fn backward<E: Element>(
     }
     dy.par_chunks_mut(ROWS * channels)
         .zip(x.par_chunks(ROWS * channels))
-        .for_each(|(dy, x)| turn_gradients(dy, x, &scale, &shift, floor, &b, &rest));
+        .for_each(|(dy, x)| turn_gradients(dy, x, &affine, &b, &rest));
 }
 
 wide! {
@@ -172,15 +179,18 @@ wide! {
 
     fn normalise<'a, E: Element>(
         x: &'a [E],
-        scale: &'a [f32],
-        shift: &'a [f32],
-        floor: f32,
+        affine: &'a Affine,
         y: &'a mut [E],
     ) {
+        let Affine {
+            scale,
+            shift,
+            floor,
+        } = affine;
         let channels = scale.len();
         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
             for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
-                *y = E::from_f32((x.to_f32() * scale + shift).max(floor));
+                *y = E::from_f32((x.to_f32() * scale + shift).max(*floor));
             }
         }
     }
@@ -189,13 +199,16 @@ wide! {
     fn add_gradients<'a, E: Element>(
         dy: &'a [E],
         x: &'a [E],
-        scale: &'a [f32],
-        shift: &'a [f32],
-        floor: f32,
+        affine: &'a Affine,
         mean: &'a [f32],
         sums: &'a mut [f32],
         dots: &'a mut [f32],
     ) {
+        let Affine {
+            scale,
+            shift,
+            floor,
+        } = affine;
         let channels = scale.len();
         for (dy, x) in dy.chunks_exact(channels).zip(x.chunks_exact(channels)) {
             let affine = scale.iter().zip(shift).zip(mean);
@@ -205,7 +218,7 @@ wide! {
             {
                 let x = x.to_f32();
                 let d = dy.to_f32();
-                let passed = if x * scale + shift > floor { d } else { 0.0 };
+                let passed = if x * scale + shift > *floor { d } else { 0.0 };
                 *sum += passed;
                 *dot += passed * (x - mean);
             }
@@ -216,19 +229,22 @@ wide! {
     fn turn_gradients<'a, E: Element>(
         dy: &'a mut [E],
         x: &'a [E],
-        scale: &'a [f32],
-        shift: &'a [f32],
-        floor: f32,
+        affine: &'a Affine,
         slope: &'a [f32],
         rest: &'a [f32],
     ) {
+        let Affine {
+            scale,
+            shift,
+            floor,
+        } = affine;
         let channels = scale.len();
         for (dy, x) in dy.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
             let affine = scale.iter().zip(shift).zip(slope.iter().zip(rest));
             for ((dy, x), ((scale, shift), (slope, rest))) in dy.iter_mut().zip(x).zip(affine) {
                 let x = x.to_f32();
                 let d = dy.to_f32();
-                let passed = if x * scale + shift > floor { d } else { 0.0 };
+                let passed = if x * scale + shift > *floor { d } else { 0.0 };
                 *dy = E::from_f32(scale * passed + slope * x + rest);
             }
         }

@@ -178,7 +178,6 @@ fn bad_input_is_code_1() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     assert_fails(&["run", &path("missing.png")], 1, "missing.png");
-    assert_fails(&["run", "https://cam/"], 1, "https is not supported");
     assert_fails(&["run", &path("")], 1, "holds no pictures");
     fs::write(path("a.png"), "not a picture").unwrap();
     assert_fails(&["run", &path("a.png")], 1, "a.png");
@@ -200,7 +199,8 @@ fn wrong_flags_are_code_2() {
     assert_fails(&["jump"], 2, "jump");
     assert_fails(&[], 2, "Usage");
     assert_fails(&["run", "--region", "1,2,3"], 2, "X,Y,W,H");
-    assert_fails(&["run", "--detector", "roi"], 2, "needs --region");
+    assert_fails(&["run", "https://cam/"], 2, "https is not supported");
+    assert_fails(&["run", "--detector", "roi"], 2, "needs region");
     assert_fails(
         &["run", "--detector", "none", "--region", "0,0,9,9"],
         2,
@@ -211,7 +211,7 @@ fn wrong_flags_are_code_2() {
         2,
         "rustface",
     );
-    assert_fails(&["run", "--detector", "yunet"], 2, "--detector-model");
+    assert_fails(&["run", "--detector", "yunet"], 2, "needs detector_model");
     assert_fails(
         &["run", "--detector", "none", "--detector-model", "x.onnx"],
         2,

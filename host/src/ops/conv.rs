@@ -81,12 +81,8 @@ const DEPTH: usize = 640;
 const SUMS: usize = 1 << 18;
 /// Most pixels of a chunk in the forward and input-gradient passes.
 const CHUNK: usize = 512;
-/// Most pixels of a chunk in the weight gradient.
-const GRADIENT_CHUNK: usize = 2048;
 /// Numbers of the transposed gradients of one chunk: 1.5 MiB in bfloat16.
 const GRADIENT_ROWS: usize = 3 << 18;
-/// Columns that the weight gradient gathers at once.
-const GRADIENT_COLUMNS: usize = 128;
 
 /// The weights of one convolution in the order that products read them, for one direction.
 #[derive(Debug, Default)]
@@ -294,15 +290,13 @@ struct Columns {
     channels: Range<usize>,
 }
 
-fn column_blocks(taps: usize, channels: usize) -> Vec<Columns> {
-    tap_blocks(taps, channels, GRADIENT_COLUMNS)
+fn column_blocks(taps: usize, channels: usize, most: usize) -> Vec<Columns> {
+    tap_blocks(taps, channels, most)
         .flat_map(|taps| {
-            (0..channels)
-                .step_by(GRADIENT_COLUMNS)
-                .map(move |first| Columns {
-                    taps: taps.clone(),
-                    channels: first..(first + GRADIENT_COLUMNS).min(channels),
-                })
+            (0..channels).step_by(most).map(move |first| Columns {
+                taps: taps.clone(),
+                channels: first..(first + most).min(channels),
+            })
         })
         .collect()
 }
@@ -374,8 +368,8 @@ fn weight_part<E: Product>(
 ) {
     let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
     let group_len = E::padded(outputs) * stride;
-    let blocks = column_blocks(geo.taps(), inputs);
-    let chunk = (GRADIENT_ROWS / E::padded(outputs)).clamp(64, GRADIENT_CHUNK) / 32 * 32;
+    let blocks = column_blocks(geo.taps(), inputs, E::COLUMNS);
+    let chunk = (GRADIENT_ROWS / E::padded(outputs)).clamp(64, E::PIXELS) / 32 * 32;
     for first in pixels.clone().step_by(chunk) {
         let count = chunk.min(pixels.end - first);
         let left_stride = E::row_stride(count);

@@ -14,6 +14,11 @@ pub trait Product: Element {
     /// Rows, columns and depth are worked on in multiples of this; what is added is zero or ignored.
     const BLOCK: usize;
 
+    /// Columns and depth (pixels) that are best handed to [`Product::accumulate`] at once.
+    const COLUMNS: usize;
+    /// See [`Product::COLUMNS`].
+    const PIXELS: usize;
+
     /// A right-hand side in the order that [`Product::multiply`] reads.
     type Packed: Default + Send + Sync + std::fmt::Debug;
 
@@ -69,15 +74,23 @@ pub(super) fn odd_lines<T>(len: usize) -> usize {
 
 impl Product for f32 {
     const BLOCK: usize = 1;
+    // the left side is packed anew at every call
+    const COLUMNS: usize = 640;
+    const PIXELS: usize = 512;
     type Packed = Plain;
 
     fn pack(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], into: &mut Plain) {
         into.columns = columns;
         into.depth = rows.len();
         into.data.resize(rows.len() * columns, 0.0);
-        for (row, out) in rows.iter().zip(into.data.chunks_exact_mut(columns.max(1))) {
-            for (out, value) in out.iter_mut().zip(data[*row..].iter().step_by(step)) {
-                *out = *value;
+        // a few columns at a time: they lie far apart, and each row comes back to the same cache lines
+        for first in (0..columns).step_by(16) {
+            let count = (columns - first).min(16);
+            for (row, out) in rows.iter().zip(into.data.chunks_exact_mut(columns)) {
+                let values = data[row + first * step..].iter().step_by(step);
+                for (out, value) in out[first..first + count].iter_mut().zip(values) {
+                    *out = *value;
+                }
             }
         }
     }
@@ -169,6 +182,8 @@ fn tiles() -> Tiles {
 
 impl Product for Bf16 {
     const BLOCK: usize = amx::BLOCK;
+    const COLUMNS: usize = 128;
+    const PIXELS: usize = 2048;
     type Packed = Panels;
 
     fn pack(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], into: &mut Panels) {

@@ -1,10 +1,10 @@
 //! Products of bfloat16 tiles on Intel's matrix unit (AMX): the one file of instructions.
 //!
 //! A tile is 16 rows of 64 bytes. `tdpbf16ps` adds to a 16×16 tile of `f32` the product of 16 rows of
-//! 32 numbers with 16 pairs of rows of 16 numbers (Intel SDM, volume 1, chapter 18). [`multiply`]
+//! 32 numbers with 16 pairs of rows of 16 numbers (Intel SDM, volume 1, chapter 18). [`Tiles::multiply`]
 //! holds 32×32 sums in four tiles. `benches/train_step.rs` shows what that is worth.
 
-/// Rows of the left side and columns of the right side that [`multiply`] takes at once.
+/// Rows of the left side and columns of the right side that [`Tiles::multiply`] takes at once.
 pub const BLOCK: usize = 32;
 /// Depth of one tile: numbers in a row of the left side.
 pub const DEPTH: usize = 32;

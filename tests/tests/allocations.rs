@@ -20,7 +20,7 @@ use fer_edge::processor::{Processor, Settings};
 use fer_edge::publish::fanout::{Fanout, Slot};
 use fer_edge::publish::jsonl::JsonLines;
 use fer_edge::publish::{Observation, PublishError, Sink};
-use fer_edge::vision::rustface::RustfaceDetector;
+use fer_edge::vision::rustface::{self, RustfaceDetector};
 use fer_edge::vision::{DetectError, Detection, Detector, Framing};
 use fer_models::{GrayView, ModelPackage, Rect};
 use fer_tests::skip::note;
@@ -165,7 +165,7 @@ fn requests_of_a_pipeline() -> u64 {
 /// The most that any of the frames asked for, with the real detector and the real model.
 fn most_of_the_real_stages(frames: std::ops::Range<u64>) -> u64 {
     let package = ModelPackage::embedded();
-    let detector = Box::new(RustfaceDetector::new(Default::default()).unwrap());
+    let detector = Box::new(RustfaceDetector::new(rustface::SEARCH).unwrap());
     let classifier = Box::new(TractClassifier::load(&package).unwrap());
     let settings = Settings::default();
     let mut processor = Processor::new(&package.manifest, detector, classifier, settings);

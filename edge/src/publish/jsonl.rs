@@ -41,32 +41,20 @@ impl<W: Write> Sink for JsonLines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::Face;
-    use fer_models::{Labels, Rect};
+    use crate::publish::{Face, fixture};
+    use fer_models::Rect;
 
     fn observation() -> Observation {
-        Observation {
-            seq: 4,
-            t_ms: 266,
-            source: "demo".into(),
-            file: String::new(),
-            model: "m".into(),
-            labels: Labels::new(vec!["sad".into(), "happy".into()])
-                .unwrap()
-                .into(),
-            faces: vec![Face {
-                id: 1,
-                rect: Rect {
-                    x: -3.4,
-                    y: 10.6,
-                    width: 100.0,
-                    height: 100.0,
-                },
-                label: 1,
-                raw_label: 0,
-                scores: vec![0.123_456, 0.876_544],
-            }],
-        }
+        fixture::observation(vec![Face {
+            rect: Rect {
+                x: -3.4,
+                y: 10.6,
+                width: 100.0,
+                height: 100.0,
+            },
+            scores: vec![0.123_456, 0.876_544],
+            ..fixture::face(1, 1)
+        }])
     }
 
     #[test]

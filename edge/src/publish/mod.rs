@@ -135,3 +135,41 @@ pub trait Sink {
     /// Returns an error when the sink can't take any more.
     fn publish(&mut self, observation: &Observation) -> Result<(), PublishError>;
 }
+
+/// A result for the tests of every sink.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::{Face, Observation};
+    use fer_models::{Labels, Rect};
+
+    /// A face of 40 pixels at the origin, labelled `label` and by itself `sad`.
+    pub(crate) fn face(id: u64, label: usize) -> Face {
+        Face {
+            id,
+            rect: Rect {
+                x: 0.0,
+                y: 0.0,
+                width: 40.0,
+                height: 40.0,
+            },
+            label,
+            raw_label: 0,
+            scores: vec![0.25, 0.75],
+        }
+    }
+
+    /// Frame 4 of the source `demo` by the model `m`, whose labels are `sad` and `happy`.
+    pub(crate) fn observation(faces: Vec<Face>) -> Observation {
+        Observation {
+            seq: 4,
+            t_ms: 266,
+            source: "demo".into(),
+            file: String::new(),
+            model: "m".into(),
+            labels: Labels::new(vec!["sad".into(), "happy".into()])
+                .expect("two names")
+                .into(),
+            faces,
+        }
+    }
+}

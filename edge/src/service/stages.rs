@@ -10,7 +10,7 @@ use crate::processor::Processor;
 use crate::vision::roi::{Region, WholeFrame};
 use crate::vision::rustface::{self, RustfaceDetector};
 use crate::vision::yunet::{self, YunetDetector};
-use crate::vision::{DetectError, Detector};
+use crate::vision::{DetectError, Detector, Search};
 
 /// Why a stage can't be had. All of it is a wrong configuration or a broken model folder.
 #[derive(Debug, thiserror::Error)]
@@ -52,25 +52,15 @@ pub fn model(path: Option<&Path>) -> Result<(ModelPackage, TractClassifier), Sta
 /// # Errors
 /// Returns an error when its file can't be used.
 pub fn detector(vision: &Vision) -> Result<Box<dyn Detector>, DetectError> {
-    let min_face = vision.min_face.map(f32::from);
+    let search = |default: Search| Search {
+        min_face: vision.min_face.map(f32::from),
+        min_score: vision.min_score.unwrap_or(default.min_score),
+    };
     Ok(match vision.kind() {
         Kind::Region(region) => Box::new(Region(region)),
         Kind::WholeFrame => Box::new(WholeFrame),
-        Kind::Rustface => {
-            let default = rustface::Settings::default().min_score;
-            Box::new(RustfaceDetector::new(rustface::Settings {
-                min_face,
-                min_score: vision.min_score.unwrap_or(default),
-            })?)
-        }
-        Kind::Yunet(path) => {
-            let default = yunet::Settings::default().min_score;
-            let settings = yunet::Settings {
-                min_face,
-                min_score: vision.min_score.unwrap_or(default),
-            };
-            Box::new(YunetDetector::load(path, settings)?)
-        }
+        Kind::Rustface => Box::new(RustfaceDetector::new(search(rustface::SEARCH))?),
+        Kind::Yunet(path) => Box::new(YunetDetector::load(path, search(yunet::SEARCH))?),
     })
 }
 

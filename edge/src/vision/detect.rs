@@ -22,6 +22,28 @@ pub enum Framing {
     Exact,
 }
 
+/// Smallest face that is worth looking for: the models' tile is no larger.
+const MIN_FACE: f32 = 48.0;
+
+/// What a detector that searches whole frames looks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Search {
+    /// Smallest face to find, in pixels of the frame. Without it, an eighth of the frame's shorter
+    /// side, at least 48: the time for a frame then hardly depends on its size.
+    pub min_face: Option<f32>,
+    /// Detections below this score are dropped; the scale is the detector's.
+    pub min_score: f32,
+}
+
+impl Search {
+    /// The smallest face to find in a frame of this size, at least 1 pixel.
+    #[must_use]
+    pub fn smallest(&self, width: usize, height: usize) -> f32 {
+        let eighth = width.min(height) as f32 / 8.0;
+        self.min_face.unwrap_or(MIN_FACE.max(eighth)).max(1.0)
+    }
+}
+
 /// Finds faces in a frame.
 pub trait Detector {
     /// What this detector's rectangles stand for.

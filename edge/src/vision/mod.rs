@@ -8,7 +8,7 @@ pub mod rustface;
 pub mod track;
 pub mod yunet;
 
-pub use detect::{DetectError, Detection, Detector, Framing};
+pub use detect::{DetectError, Detection, Detector, Framing, Search};
 
 /// Intersection over union of two rectangles, 0..=1.
 #[must_use]

@@ -10,39 +10,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fer_models::{GrayView, Rect, resize};
 use rustface::{ImageData, create_detector_with_model, read_model};
 
-use super::{DetectError, Detection, Detector, Framing};
+use super::{DetectError, Detection, Detector, Framing, Search};
 
 static MODEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seeta_fd_frontal.bin"));
 
 /// The cascade's window, in pixels: the smallest face it can find.
 const WINDOW: f32 = 40.0;
 
-/// Smallest face that is worth looking for: the models' tile is no larger.
-const MIN_FACE: f32 = 48.0;
-
-/// Settings of [`RustfaceDetector`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// Smallest face to find, in pixels of the frame. Without it, an eighth of the frame's shorter
-    /// side, at least 48: the time for a frame then hardly depends on its size.
-    pub min_face: Option<f32>,
-    /// Detections below this score are dropped; useful values lie between 0.9 and 4.5.
-    pub min_score: f32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            min_face: None,
-            min_score: 2.0,
-        }
-    }
-}
+/// The search unless said otherwise; useful scores lie between 0.9 and 4.5.
+pub const SEARCH: Search = Search {
+    min_face: None,
+    min_score: 2.0,
+};
 
 /// Frontal faces by rustface.
 pub struct RustfaceDetector {
     inner: Box<dyn rustface::Detector>,
-    settings: Settings,
+    search: Search,
     scaled: Vec<u8>,
 }
 
@@ -51,20 +35,20 @@ impl RustfaceDetector {
     ///
     /// # Errors
     /// Returns an error when the model can't be read.
-    pub fn new(settings: Settings) -> Result<Self, DetectError> {
+    pub fn new(search: Search) -> Result<Self, DetectError> {
         Ok(Self {
-            inner: load(settings)?,
-            settings,
+            inner: load(search)?,
+            search,
             scaled: Vec::new(),
         })
     }
 }
 
-fn load(settings: Settings) -> Result<Box<dyn rustface::Detector>, DetectError> {
+fn load(search: Search) -> Result<Box<dyn rustface::Detector>, DetectError> {
     let model = read_model(MODEL).map_err(DetectError::Model)?;
     let mut inner = create_detector_with_model(model);
     // rustface panics on a threshold that isn't positive.
-    inner.set_score_thresh(f64::from(settings.min_score).max(1e-6));
+    inner.set_score_thresh(f64::from(search.min_score).max(1e-6));
     inner.set_pyramid_scale_factor(0.8);
     inner.set_slide_window_step(4, 4);
     Ok(inner)
@@ -82,12 +66,7 @@ impl Detector for RustfaceDetector {
     ) -> Result<(), DetectError> {
         faces.clear();
         let (width, height) = (frame.width(), frame.height());
-        let shorter = width.min(height) as f32;
-        let min_face = self
-            .settings
-            .min_face
-            .unwrap_or_else(|| MIN_FACE.max(shorter / 8.0));
-        let scale = WINDOW / min_face.max(1.0);
+        let scale = WINDOW / self.search.smallest(width, height);
         let scaled = |length: usize| (length as f32 * scale).round() as usize;
         let (scaled_width, scaled_height) = (scaled(width), scaled(height));
         if (scaled_width.min(scaled_height) as f32) < WINDOW {
@@ -100,7 +79,7 @@ impl Detector for RustfaceDetector {
         let inner = &mut self.inner;
         let Ok(found) = catch_unwind(AssertUnwindSafe(|| inner.detect(&image))) else {
             // Its buffers may be half written.
-            self.inner = load(self.settings)?;
+            self.inner = load(self.search)?;
             return Err(DetectError::Panicked { width, height });
         };
         let (scale_x, scale_y) = (
@@ -132,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn detector() -> RustfaceDetector {
-        RustfaceDetector::new(Settings::default()).unwrap()
+        RustfaceDetector::new(SEARCH).unwrap()
     }
 
     #[test]
@@ -181,13 +160,13 @@ mod tests {
         fn frames_of_any_size_and_content_are_survived(
             width in 1usize..200, height in 1usize..200, seed: u32, min_face in 20f32..80.0,
         ) {
-            let settings = Settings { min_face: Some(min_face), min_score: 0.1 };
+            let search = Search { min_face: Some(min_face), min_score: 0.1 };
             let mut state = seed | 1;
             let pixels: Vec<u8> = (0..width * height).map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 24) as u8
             }).collect();
-            let mut detector = RustfaceDetector::new(settings).unwrap();
+            let mut detector = RustfaceDetector::new(search).unwrap();
             let view = GrayView::new(width, height, width, &pixels).unwrap();
             detector.detect(view, &mut Vec::new()).unwrap();
         }

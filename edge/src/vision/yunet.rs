@@ -14,7 +14,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
-use super::{DetectError, Detection, Detector, Framing};
+use super::{DetectError, Detection, Detector, Framing, Search};
 
 mod decode;
 
@@ -23,33 +23,17 @@ use decode::{Boxes, STRIDES, suppress};
 /// Face size in the network's input from which on YuNet is reliable, in pixels.
 const FACE: f32 = 20.0;
 
-/// Smallest face that is worth looking for: the models' tile is no larger.
-const MIN_FACE: f32 = 48.0;
-
 /// Widths and heights of the network's input are multiples of its coarsest stride.
 const GRID: usize = STRIDES[2];
 
 /// Largest input of the network, in pixels a side: bounds time and memory for tiny smallest faces.
 const MAX_INPUT: usize = 1280;
 
-/// Settings of [`YunetDetector`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settings {
-    /// Smallest face to find, in pixels of the frame. Without it, an eighth of the frame's shorter
-    /// side, at least 48.
-    pub min_face: Option<f32>,
-    /// Detections below this score are dropped, 0 to 1.
-    pub min_score: f32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            min_face: None,
-            min_score: 0.7,
-        }
-    }
-}
+/// The search unless said otherwise; scores lie between 0 and 1.
+pub const SEARCH: Search = Search {
+    min_face: None,
+    min_score: 0.7,
+};
 
 /// Faces by a YuNet file.
 pub struct YunetDetector {
@@ -57,7 +41,7 @@ pub struct YunetDetector {
     model: InferenceModel,
     /// The size that the file insists on, width and height.
     fixed: Option<[usize; 2]>,
-    settings: Settings,
+    search: Search,
     plan: Option<Plan>,
     scaled: Vec<u8>,
     found: Vec<Detection>,
@@ -76,18 +60,18 @@ impl YunetDetector {
     ///
     /// # Errors
     /// Returns an error when the file can't be read, is no ONNX, or has other inputs or outputs.
-    pub fn load(path: &Path, settings: Settings) -> Result<Self, DetectError> {
+    pub fn load(path: &Path, search: Search) -> Result<Self, DetectError> {
         let bytes = fs::read(path).map_err(|e| file_error(path, e))?;
-        Self::from_bytes(path, &bytes, settings)
+        Self::from_bytes(path, &bytes, search)
     }
 
-    fn from_bytes(path: &Path, bytes: &[u8], settings: Settings) -> Result<Self, DetectError> {
+    fn from_bytes(path: &Path, bytes: &[u8], search: Search) -> Result<Self, DetectError> {
         // tract panics on some damaged files instead of returning an error
-        catch_unwind(|| Self::parse(path, bytes, settings))
+        catch_unwind(|| Self::parse(path, bytes, search))
             .unwrap_or_else(|_| Err(file_error(path, "damaged: tract gave up on it")))
     }
 
-    fn parse(path: &Path, bytes: &[u8], settings: Settings) -> Result<Self, DetectError> {
+    fn parse(path: &Path, bytes: &[u8], search: Search) -> Result<Self, DetectError> {
         let refuse = |e: TractError| file_error(path, format!("{e:#}"));
         // The published files declare the shapes of one input size; the network has no such limit.
         let onnx = tract_onnx::onnx()
@@ -128,7 +112,7 @@ impl YunetDetector {
             path: path.to_owned(),
             fixed: None,
             model,
-            settings,
+            search,
             plan: None,
             scaled: Vec::new(),
             found: Vec::new(),
@@ -208,11 +192,7 @@ impl YunetDetector {
             let scale = (fixed_width as f32 / w).min(fixed_height as f32 / h);
             return (scale, fixed_width, fixed_height);
         }
-        let min_face = self
-            .settings
-            .min_face
-            .unwrap_or(MIN_FACE.max(w.min(h) / 8.0));
-        let scale = (FACE / min_face.max(1.0))
+        let scale = (FACE / self.search.smallest(width, height))
             .min(1.0)
             .min(MAX_INPUT as f32 / w.max(h));
         let side = |length: f32| {
@@ -248,7 +228,7 @@ impl Detector for YunetDetector {
         let Some(plan) = &mut self.plan else {
             return Ok(());
         };
-        let (picture, found, min_score) = (&self.scaled, &mut self.found, self.settings.min_score);
+        let (picture, found, min_score) = (&self.scaled, &mut self.found, self.search.min_score);
         found.clear();
         let run = AssertUnwindSafe(|| plan.run(picture, scaled_width, min_score, found));
         match catch_unwind(run) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use fer_models::Crops;
-use fer_tools::data::{self, LoadOptions, Split};
+use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::judge::Candidate;
 use fer_tools::report::confusion_picture;
 
@@ -23,15 +23,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Checkpoint file, model folder or its model.toml
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, or synth:SEED:COUNT
-    #[arg(value_name = "DATA")]
-    data: String,
-    /// Training, PublicTest or PrivateTest. Choose models on PublicTest, never on PrivateTest
-    #[arg(long, default_value = "PublicTest")]
-    split: Split,
+    #[command(flatten)]
+    judged: Judged,
     /// Crops of each face; what the manifest says if not given, for a checkpoint the centre
     #[arg(long, value_enum)]
     crops: Option<CropsName>,
@@ -41,9 +34,40 @@ pub(crate) struct Args {
     /// Write the confusion matrix as a picture: .svg or .png
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+}
+
+/// A network and the images that it is judged on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Judged {
+    /// Checkpoint file, model folder or its model.toml
+    #[arg(value_name = "MODEL")]
+    pub(super) model: PathBuf,
+    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, or synth:SEED:COUNT
+    #[arg(value_name = "DATA")]
+    pub(super) data: String,
+    /// Training, PublicTest or PrivateTest. Choose models on PublicTest, never on PrivateTest
+    #[arg(long, default_value = "PublicTest")]
+    pub(super) split: Split,
     /// Count wrong rows and unreadable images instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
+}
+
+impl Judged {
+    /// Opens both.
+    pub(super) fn open(&self) -> Result<(Candidate, Dataset)> {
+        let candidate = Candidate::open(&self.model)?;
+        let load = LoadOptions {
+            skip_bad: self.skip_bad,
+            tile: candidate.input().tile,
+        };
+        Ok((candidate, data::open(&self.data, &load)?.dataset))
+    }
+
+    /// What an error in judging is about.
+    pub(super) fn subject(&self) -> String {
+        format!("cannot judge {} on {}", self.model.display(), self.data)
+    }
 }
 
 /// The crops of a face that are averaged.
@@ -66,22 +90,18 @@ impl From<CropsName> for Crops {
 
 pub(crate) fn run(args: Args) -> Result<()> {
     let as_png = args.picture.as_deref().map(is_png).transpose()?;
-    let mut candidate = Candidate::open(&args.model)?;
+    let Judged { model, split, .. } = &args.judged;
+    let (mut candidate, dataset) = args.judged.open()?;
     let crops = args
         .crops
         .map(Crops::from)
         .or(candidate.crops())
         .unwrap_or(Crops::Center);
-    let load = LoadOptions {
-        skip_bad: args.skip_bad,
-        tile: candidate.input().tile,
-    };
-    let dataset = data::open(&args.data, &load)?.dataset;
     let evaluation = candidate
-        .evaluate(&dataset, &dataset.indices(args.split), crops)
-        .with_context(|| format!("cannot judge {} on {}", args.model.display(), args.data))?;
+        .evaluate(&dataset, &dataset.indices(*split), crops)
+        .with_context(|| args.judged.subject())?;
     if let (Some(path), Some(as_png)) = (&args.picture, as_png) {
-        let title = format!("{} {}", args.split, name_of(&args.model));
+        let title = format!("{split} {}", name_of(model));
         let picture = confusion_picture(&evaluation, &title);
         if as_png {
             picture.save_png(path, 2.0)?;
@@ -92,17 +112,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut value = evaluation.json();
-        value["model"] = args.model.display().to_string().into();
-        value["split"] = args.split.name().into();
+        value["model"] = model.display().to_string().into();
+        value["split"] = split.name().into();
         value["crops"] = crops.count().into();
         writeln!(out, "{value}")?;
     } else {
         let crops = crops.count();
         writeln!(
             out,
-            "{} on {}, {crops} crop(s) a face",
-            args.model.display(),
-            args.split
+            "{} on {split}, {crops} crop(s) a face",
+            model.display()
         )?;
         write!(out, "{}", evaluation.table())?;
     }

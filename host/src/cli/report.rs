@@ -5,13 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use fer_models::Crops;
-use fer_tools::data::{self, LoadOptions, Split};
-use fer_tools::judge::Candidate;
 use fer_tools::predict;
 use fer_tools::report::{curves_picture, mistakes, mistakes_table, read_metrics};
 use fer_tools::train::METRICS_FILE;
 
-use super::eval::{CropsName, is_png};
+use super::eval::{CropsName, Judged, is_png};
 
 /// Draw what a run has written.
 #[derive(Debug, clap::Args)]
@@ -48,15 +46,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = ERRORS_EXAMPLES)]
 struct ErrorsArgs {
-    /// Checkpoint file, model folder or its model.toml
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, or synth:SEED:COUNT
-    #[arg(value_name = "DATA")]
-    data: String,
-    /// Training, PublicTest or PrivateTest
-    #[arg(long, default_value = "PublicTest")]
-    split: Split,
+    #[command(flatten)]
+    judged: Judged,
     /// Crops of each face
     #[arg(long, value_enum, default_value = "center")]
     crops: CropsName,
@@ -85,16 +76,11 @@ fn curves(args: &CurvesArgs) -> Result<()> {
 }
 
 fn errors(args: &ErrorsArgs) -> Result<()> {
-    let mut candidate = Candidate::open(&args.model)?;
-    let load = LoadOptions {
-        skip_bad: false,
-        tile: candidate.input().tile,
-    };
-    let dataset = data::open(&args.data, &load)?.dataset;
-    let indices = dataset.indices(args.split);
+    let (mut candidate, dataset) = args.judged.open()?;
+    let indices = dataset.indices(args.judged.split);
     let logits = candidate
         .logits(&dataset, &indices, Crops::from(args.crops))
-        .with_context(|| format!("cannot judge {} on {}", args.model.display(), args.data))?;
+        .with_context(|| args.judged.subject())?;
     let targets = predict::targets(&dataset, &indices);
     let labels = dataset.labels();
     let wrong = mistakes(labels.len(), &logits, &targets);

@@ -159,6 +159,12 @@ pub fn backward<E: Element>(
         .for_each(|(dy, x)| turn_gradients(dy, x, &affine, &b, &rest));
 }
 
+/// What the ReLU behind a normalisation passes of the gradient `d`.
+#[inline(always)]
+fn passed(x: f32, d: f32, [scale, shift, floor]: [f32; 3]) -> f32 {
+    if x * scale + shift > floor { d } else { 0.0 }
+}
+
 wide! {
     /// Adds each row's distances from the pivot, and their squares.
     fn add_moments<'a, E: Element>(
@@ -217,8 +223,7 @@ wide! {
                 dy.iter().zip(x).zip(affine).zip(sums)
             {
                 let x = x.to_f32();
-                let d = dy.to_f32();
-                let passed = if x * scale + shift > *floor { d } else { 0.0 };
+                let passed = passed(x, dy.to_f32(), [*scale, *shift, *floor]);
                 *sum += passed;
                 *dot += passed * (x - mean);
             }
@@ -243,8 +248,7 @@ wide! {
             let affine = scale.iter().zip(shift).zip(slope.iter().zip(rest));
             for ((dy, x), ((scale, shift), (slope, rest))) in dy.iter_mut().zip(x).zip(affine) {
                 let x = x.to_f32();
-                let d = dy.to_f32();
-                let passed = if x * scale + shift > *floor { d } else { 0.0 };
+                let passed = passed(x, dy.to_f32(), [*scale, *shift, *floor]);
                 *dy = E::from_f32(scale * passed + slope * x + rest);
             }
         }

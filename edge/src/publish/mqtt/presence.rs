@@ -107,22 +107,7 @@ fn copy(from: &Face, to: &mut Face) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fer_models::Rect;
-
-    fn face(id: u64, label: usize) -> Face {
-        Face {
-            id,
-            rect: Rect {
-                x: 0.0,
-                y: 0.0,
-                width: 40.0,
-                height: 40.0,
-            },
-            label,
-            raw_label: label,
-            scores: vec![0.5, 0.5],
-        }
-    }
+    use crate::publish::fixture::face;
 
     struct Watch(Presence, Instant);
 

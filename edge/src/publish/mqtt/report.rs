@@ -119,37 +119,8 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::super::presence::Presence;
     use super::*;
-    use fer_models::{Labels, Rect};
+    use crate::publish::fixture::{face, observation};
     use serde_json::{Value, json};
-
-    fn face(id: u64, label: usize) -> Face {
-        Face {
-            id,
-            rect: Rect {
-                x: 0.0,
-                y: 0.0,
-                width: 40.0,
-                height: 40.0,
-            },
-            label,
-            raw_label: 0,
-            scores: vec![0.25, 0.75],
-        }
-    }
-
-    fn observation(faces: Vec<Face>) -> Observation {
-        Observation {
-            seq: 4,
-            t_ms: 266,
-            source: "demo".into(),
-            file: String::new(),
-            model: "m".into(),
-            labels: Labels::new(vec!["sad".into(), "happy".into()])
-                .unwrap()
-                .into(),
-            faces,
-        }
-    }
 
     fn parse(bytes: &[u8]) -> Value {
         serde_json::from_slice(bytes).unwrap()

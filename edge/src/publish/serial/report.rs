@@ -62,34 +62,25 @@ pub(super) fn status(health: &Health, dropped: u32) -> Status {
 mod tests {
     use std::time::Duration;
 
-    use fer_models::{Labels, Rect};
+    use fer_models::Rect;
     use fer_wire::MAX_FACES;
 
     use super::*;
+    use crate::publish::fixture;
 
-    fn observation(faces: usize) -> Observation {
+    fn observation(faces: u64) -> Observation {
         let face = |id| publish::Face {
-            id,
             rect: Rect {
                 x: -40_000.0,
                 y: 10.5,
                 width: 99.4,
                 height: 100_000.0,
             },
-            label: 1,
-            raw_label: 0,
-            scores: vec![0.25, 0.75],
+            ..fixture::face(id, 1)
         };
         Observation {
             seq: (1 << 32) + 4,
-            t_ms: 266,
-            source: "demo".into(),
-            file: String::new(),
-            model: "m".into(),
-            labels: Labels::new(vec!["sad".into(), "happy".into()])
-                .unwrap()
-                .into(),
-            faces: (1..).take(faces).map(face).collect(),
+            ..fixture::observation((1..=faces).map(face).collect())
         }
     }
 

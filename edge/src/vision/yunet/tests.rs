@@ -16,11 +16,11 @@ fn frame(width: usize, height: usize, x: usize, y: usize, side: usize) -> Vec<u8
 }
 
 fn detector(bytes: &[u8], min_face: f32) -> Result<YunetDetector, DetectError> {
-    let settings = Settings {
+    let search = Search {
         min_face: Some(min_face),
-        ..Settings::default()
+        ..SEARCH
     };
-    YunetDetector::from_bytes(Path::new("face.onnx"), bytes, settings)
+    YunetDetector::from_bytes(Path::new("face.onnx"), bytes, search)
 }
 
 fn find(
@@ -138,7 +138,7 @@ fn damaged_files_are_errors() {
         .unwrap_err()
         .to_string();
     assert!(error.starts_with("face.onnx: "), "{error}");
-    let missing = YunetDetector::load(Path::new("/nowhere/face.onnx"), Settings::default());
+    let missing = YunetDetector::load(Path::new("/nowhere/face.onnx"), SEARCH);
     let error = missing.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("/nowhere/face.onnx"), "{error}");
 }

@@ -63,7 +63,9 @@ strip=strip
 $strip --strip-unneeded "$root/usr/bin/fer-edge"
 
 install -d -m 755 "$root/DEBIAN"
-size=$(du -sk --exclude=DEBIAN "$root" | cut -f1)
+# counted from lengths as dpkg-gencontrol does: the blocks du sees depend on the file system and on when it writes
+size=$(find "$root" -path "$root/DEBIAN" -prune -o -printf '%y %s\n' |
+    awk '{ kib += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print kib }')
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
     -e "s/^@DEPENDS@/$depends/" $here/debian/control.in >"$root/DEBIAN/control"
 echo /etc/fer/fer-edge.toml >"$root/DEBIAN/conffiles"

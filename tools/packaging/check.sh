@@ -56,7 +56,14 @@ package() {
     local deb again
     deb=$($here/build-deb.sh "$binary" "$(dpkg --print-architecture)" "$work/a")
     again=$($here/build-deb.sh "$binary" "$(dpkg --print-architecture)" "$work/b")
-    cmp "$deb" "$again" || fail "two builds of one package differ"
+    if ! cmp "$deb" "$again"; then
+        for package in "$deb" "$again"; do
+            dpkg-deb --control "$package" "$package.control"
+            dpkg-deb --contents "$package" >"$package.control/contents"
+        done
+        diff -r "$deb.control" "$again.control" || true
+        fail "two builds of one package differ"
+    fi
     dpkg-deb --contents "$deb" | awk '{print $1, $2, $6}'
     dpkg-deb --info "$deb" control
     dpkg-deb --extract "$deb" "$work/root"

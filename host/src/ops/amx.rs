@@ -8,8 +8,9 @@
 pub const BLOCK: usize = 32;
 /// Depth of one tile: numbers in a row of the left side.
 pub const DEPTH: usize = 32;
-/// `u32`s of the right side's panel for one step in depth: two tiles of 16 pairs × 16 columns.
-pub const PANEL_STEP: usize = 2 * 16 * 16;
+/// `u32`s of the right side's panel for one step in depth: 16 pairs of rows of 32 columns, two tiles side
+/// by side.
+pub const PANEL_STEP: usize = 16 * BLOCK;
 
 /// Whether this processor has bfloat16 tiles and the system lets this process use them.
 pub fn available() -> bool {
@@ -189,7 +190,7 @@ mod imp {
                 "tileloadd tmm6, [{b} + {bs}]",
                 "tileloadd tmm4, [{a} + {s}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
-                "tileloadd tmm7, [{b} + {bs} + 1024]",
+                "tileloadd tmm7, [{b} + {bs} + 64]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tileloadd tmm5, [{d} + {s}]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
@@ -204,7 +205,7 @@ mod imp {
                 b = inout(reg) panel.as_ptr() => _,
                 n = inout(reg) steps => _,
                 s = in(reg) a_bytes,
-                bs = in(reg) 64usize,
+                bs = in(reg) 128usize,
                 options(nostack, readonly)
             );
             asm!(

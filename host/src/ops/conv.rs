@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::element::Element;
 use super::gather::Gather;
-use super::product::{Product, odd_lines, transpose};
+use super::product::{Product, odd_lines};
 use super::scratch;
 use super::wide::wide;
 
@@ -81,8 +81,6 @@ const DEPTH: usize = 640;
 const SUMS: usize = 1 << 18;
 /// Most pixels of a chunk in the forward and input-gradient passes.
 const CHUNK: usize = 512;
-/// Numbers of the transposed gradients of one chunk: 1.5 MiB in bfloat16.
-const GRADIENT_ROWS: usize = 3 << 18;
 
 /// The weights of one convolution in the order that products read them, for one direction.
 #[derive(Debug, Default)]
@@ -92,7 +90,11 @@ pub struct Packed<P> {
 }
 
 /// Runs of taps whose rows of `channels` numbers are multiplied together.
-fn tap_blocks(taps: usize, channels: usize, depth: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn tap_blocks(
+    taps: usize,
+    channels: usize,
+    depth: usize,
+) -> impl Iterator<Item = Range<usize>> {
     let each = (depth / channels.max(1)).clamp(1, taps.max(1));
     (0..taps)
         .step_by(each)
@@ -129,26 +131,22 @@ fn pack<E: Product>(
     let taps = geo.taps();
     let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
     let [depth, columns] = direction.channels(geo);
-    let blocks: Vec<(usize, Range<usize>)> = (0..geo.groups)
+    // the distances between neighbouring channels and columns in `weight`
+    let [channel, column] = match direction {
+        Direction::Forward => [taps, inputs * taps],
+        Direction::Backward => [inputs * taps, taps],
+    };
+    let rows: Vec<Vec<usize>> = (0..geo.groups)
         .flat_map(|group| tap_blocks(taps, depth, DEPTH).map(move |block| (group, block)))
+        .map(|(group, block)| {
+            let begin = group * outputs * inputs * taps;
+            block
+                .flat_map(|tap| (0..depth).map(move |c| begin + c * channel + tap))
+                .collect()
+        })
         .collect();
-    packed.blocks.resize_with(blocks.len(), E::Packed::default);
-    packed
-        .blocks
-        .par_iter_mut()
-        .zip(blocks)
-        .for_each(|(packed, (group, block))| {
-            let weight = &weight[group * outputs * inputs * taps..][..outputs * inputs * taps];
-            // the distances between neighbouring channels and columns in `weight`
-            let [channel, column] = match direction {
-                Direction::Forward => [taps, inputs * taps],
-                Direction::Backward => [inputs * taps, taps],
-            };
-            let rows: Vec<usize> = block
-                .flat_map(|tap| (0..depth).map(move |c| c * channel + tap))
-                .collect();
-            E::pack(weight, &rows, [columns, column], packed);
-        });
+    packed.blocks.resize_with(rows.len(), E::Packed::default);
+    E::pack(weight, &rows, [columns, column], &mut packed.blocks);
 }
 
 /// `y = conv(x, weight) + bias`.
@@ -284,126 +282,6 @@ wide! {
     }
 }
 
-/// Columns of the weight gradient that are gathered at once: taps and channels of a group.
-struct Columns {
-    taps: Range<usize>,
-    channels: Range<usize>,
-}
-
-fn column_blocks(taps: usize, channels: usize, most: usize) -> Vec<Columns> {
-    tap_blocks(taps, channels, most)
-        .flat_map(|taps| {
-            (0..channels).step_by(most).map(move |first| Columns {
-                taps: taps.clone(),
-                channels: first..(first + most).min(channels),
-            })
-        })
-        .collect()
-}
-
-/// The gradient with respect to the weights, `dw [outputs, inputs / groups, kh, kw]`, which is
-/// overwritten.
-///
-/// The pixels are split evenly over the threads and the parts are added in order, so a given thread
-/// count always gives the same bits. `partials` is work space that is kept between calls.
-///
-/// # Panics
-/// When a slice has another length than the geometry says.
-pub fn weight_gradient<E: Product>(
-    geo: &ConvGeometry,
-    x: &[E],
-    dy: &[E],
-    dw: &mut [f32],
-    partials: &mut Vec<Vec<f32>>,
-) {
-    assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
-    assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
-    assert_eq!(dw.len(), geo.weight_len(), "weight gradient");
-    let gather = Gather::forward(geo);
-    let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
-    let stride = odd_lines::<f32>(E::padded(geo.taps() * inputs));
-    let group_len = E::padded(outputs) * stride;
-    // one block more: the last columns are rounded up beyond the last row
-    let part_len = geo.groups * group_len + E::BLOCK;
-    let threads = rayon::current_num_threads();
-    let pixels = gather.pixels(geo.batch);
-    let share = pixels.div_ceil(threads).max(1);
-    let parts = pixels.div_ceil(share);
-    partials.resize_with(parts.max(partials.len()), Vec::new);
-    partials[..parts]
-        .par_iter_mut()
-        .enumerate()
-        .for_each(|(part, sums)| {
-            if sums.len() < part_len {
-                sums.resize(part_len, 0.0);
-            }
-            let sums = &mut sums[..part_len];
-            sums.fill(0.0);
-            let pixels = part * share..((part + 1) * share).min(pixels);
-            weight_part(geo, &gather, x, dy, pixels, (sums, stride));
-        });
-    let parts = &partials[..parts];
-    let taps = geo.taps();
-    dw.par_chunks_mut((inputs * taps).max(1))
-        .enumerate()
-        .for_each(|(output, dw)| {
-            let row = output / outputs * group_len + output % outputs * stride;
-            for (input, dw) in dw.chunks_exact_mut(taps).enumerate() {
-                for (tap, dw) in dw.iter_mut().enumerate() {
-                    let at = row + tap * inputs + input;
-                    *dw = parts.iter().map(|part| part[at]).sum();
-                }
-            }
-        });
-}
-
-/// The weight gradient of a run of pixels, added to `sums [group, outputs, taps, inputs]`.
-fn weight_part<E: Product>(
-    geo: &ConvGeometry,
-    gather: &Gather,
-    x: &[E],
-    dy: &[E],
-    pixels: Range<usize>,
-    (sums, stride): (&mut [f32], usize),
-) {
-    let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
-    let group_len = E::padded(outputs) * stride;
-    let blocks = column_blocks(geo.taps(), inputs, E::COLUMNS);
-    let chunk = (GRADIENT_ROWS / E::padded(outputs)).clamp(64, E::PIXELS) / 32 * 32;
-    for first in pixels.clone().step_by(chunk) {
-        let count = chunk.min(pixels.end - first);
-        let left_stride = E::row_stride(count);
-        scratch::with::<E, _>(E::padded(outputs) * left_stride, |left| {
-            for group in 0..geo.groups {
-                let rows = &dy[first * geo.outputs + group * outputs..];
-                transpose(rows, geo.outputs, count, outputs, left, left_stride);
-                for block in &blocks {
-                    let width = block.taps.len() * block.channels.len();
-                    let begin = group * inputs + block.channels.start;
-                    let right_stride = E::row_stride(width);
-                    scratch::with::<E, _>(count * right_stride, |right| {
-                        gather.fill(
-                            x,
-                            first..first + count,
-                            block.taps.clone(),
-                            [begin, block.channels.len()],
-                            right,
-                            [width, right_stride],
-                        );
-                        let column = block.taps.start * inputs + block.channels.start;
-                        E::accumulate(
-                            (left, left_stride),
-                            (right, right_stride),
-                            [outputs, width, count],
-                            (&mut sums[group * group_len + column..], stride),
-                        );
-                    });
-                }
-            }
-        });
-    }
-}
-
 /// The gradient of the bias, `db [outputs]`, which is overwritten: `dy` summed over all pixels.
 pub fn bias_gradient<E: Product>(dy: &[E], db: &mut [f32]) {
     let channels = db.len();
@@ -426,6 +304,7 @@ pub fn bias_gradient<E: Product>(dy: &[E], db: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::super::element::{Bf16, Element};
+    use super::super::{shifted, weight};
     use super::*;
     use proptest::prelude::*;
 
@@ -512,7 +391,7 @@ mod tests {
         let (mut got_dw, mut got_db) = (vec![f32::NAN; w.len()], vec![f32::NAN; b.len()]);
         let dy_stored = store::<E>(&dy);
         input_gradient(&geo, &dy_stored, &w, &mut packed, &mut got_dx);
-        weight_gradient(
+        weight::gradient(
             &geo,
             &store::<E>(&x),
             &dy_stored,
@@ -570,6 +449,30 @@ mod tests {
                 padding: 1,
                 groups,
             });
+        }
+    }
+
+    #[test]
+    fn weight_gradients_of_maps_that_keep_their_size() {
+        for (inputs, outputs, size, kernel, batch) in [
+            (16, 5, [9, 13], 3, 2),
+            (64, 33, [22, 22], 3, 3),
+            (70, 64, [5, 6], 3, 30),
+            (32, 8, [11, 12], 5, 1),
+            (17, 32, [40, 3], 1, 20),
+        ] {
+            let geo = ConvGeometry {
+                batch,
+                inputs,
+                size,
+                outputs,
+                kernel: [kernel; 2],
+                stride: 1,
+                padding: kernel / 2,
+                groups: 1,
+            };
+            assert!(shifted::fits(&geo));
+            check_formats(geo);
         }
     }
 

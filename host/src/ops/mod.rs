@@ -15,4 +15,7 @@ pub mod norm;
 pub mod pool;
 pub mod product;
 pub mod scratch;
+mod shifted;
+mod transpose;
+pub mod weight;
 pub(crate) mod wide;

@@ -3,11 +3,19 @@
 //! `f32` goes through the `gemm` crate, [`Bf16`] through the tiles of [`super::amx`]. Both work on one
 //! thread: the callers share work out, so that results do not depend on how a product is split.
 
+use rayon::prelude::*;
+
 use super::amx::{self, Tiles};
+use super::conv::ConvGeometry;
 use super::element::{Bf16, Element};
 use super::matmul::{Mat, matmul};
 use super::scratch::{self, LINE, Shelf};
+use super::shifted;
+use super::weight::{Part, Sums};
 use super::wide::wide;
+
+/// Adds a part's share of the weight gradient to its sums, from inputs and output gradients.
+pub(super) type ShiftedPart<E> = fn(&ConvGeometry, &[E], &[E], &Part, Sums);
 
 /// A number format with products.
 pub trait Product: Element {
@@ -19,14 +27,23 @@ pub trait Product: Element {
     /// See [`Product::COLUMNS`].
     const PIXELS: usize;
 
+    /// Adds up the weight gradient of convolutions that [`shifted::fits`], where there is a faster way
+    /// than gathering.
+    const SHIFTED: Option<ShiftedPart<Self>>;
+
     /// A right-hand side in the order that [`Product::multiply`] reads.
     type Packed: Default + Send + Sync + std::fmt::Debug;
 
-    /// Packs a matrix of columns that lie a step apart in `data`, its rows beginning at `rows`.
+    /// Packs matrices whose columns lie a step apart in `data`, and whose rows begin at `rows`.
     ///
     /// # Panics
     /// When a number lies past the end of `data`.
-    fn pack(data: &[f32], rows: &[usize], columns_and_step: [usize; 2], into: &mut Self::Packed);
+    fn pack(
+        data: &[f32],
+        rows: &[Vec<usize>],
+        columns_and_step: [usize; 2],
+        into: &mut [Self::Packed],
+    );
 
     /// `sums (+)= a · packed`: `a [rows, depth]` with rows `a_stride` apart, `sums [rows, columns]`
     /// with rows `stride` apart; overwritten when `fresh`.
@@ -77,22 +94,25 @@ impl Product for f32 {
     // the left side is packed anew at every call
     const COLUMNS: usize = 640;
     const PIXELS: usize = 512;
+    const SHIFTED: Option<ShiftedPart<Self>> = None;
     type Packed = Plain;
 
-    fn pack(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], into: &mut Plain) {
-        into.columns = columns;
-        into.depth = rows.len();
-        into.data.resize(rows.len() * columns, 0.0);
-        // a few columns at a time: they lie far apart, and each row comes back to the same cache lines
-        for first in (0..columns).step_by(16) {
-            let count = (columns - first).min(16);
-            for (row, out) in rows.iter().zip(into.data.chunks_exact_mut(columns)) {
-                let values = data[row + first * step..].iter().step_by(step);
-                for (out, value) in out[first..first + count].iter_mut().zip(values) {
-                    *out = *value;
+    fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Plain]) {
+        into.par_iter_mut().zip(rows).for_each(|(into, rows)| {
+            into.columns = columns;
+            into.depth = rows.len();
+            into.data.resize(rows.len() * columns, 0.0);
+            // a few columns at a time: they lie far apart, and each row comes back to the same lines
+            for first in (0..columns).step_by(16) {
+                let count = (columns - first).min(16);
+                for (row, out) in rows.iter().zip(into.data.chunks_exact_mut(columns)) {
+                    let values = data[row + first * step..].iter().step_by(step);
+                    for (out, value) in out[first..first + count].iter_mut().zip(values) {
+                        *out = *value;
+                    }
                 }
             }
-        }
+        });
     }
 
     fn multiply(
@@ -130,7 +150,7 @@ pub struct Plain {
 /// Panels of 32 columns in the tiles' pair order.
 #[derive(Debug, Default)]
 pub struct Panels {
-    /// `[column block][depth / 32][2 tiles][16 pairs][16 columns]`, a pair in each `u32`.
+    /// `[column block][depth / 2][32 columns]`, a pair of rows in each `u32`.
     data: Vec<u32>,
     /// Where the first cache line starts in `data`.
     start: usize,
@@ -168,6 +188,24 @@ impl Panels {
     }
 }
 
+/// Brings two rows of at most 32 columns into pair order, zero where there is nothing.
+#[inline(always)]
+pub(super) fn pairs(first: &[Bf16], second: &[Bf16], out: &mut [u32]) {
+    let whole: Option<(&[Bf16; 32], &[Bf16; 32])> =
+        first.try_into().ok().zip(second.try_into().ok());
+    if let Some((first, second)) = whole {
+        for ((out, &a), &b) in out.iter_mut().zip(first).zip(second) {
+            *out = pair(a, b);
+        }
+    } else {
+        out.fill(0);
+        for ((out, &a), &b) in out.iter_mut().zip(first).zip(second) {
+            *out = pair(a, b);
+        }
+    }
+}
+
+#[inline(always)]
 fn pair(first: Bf16, second: Bf16) -> u32 {
     u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16
 }
@@ -184,38 +222,30 @@ impl Product for Bf16 {
     const BLOCK: usize = amx::BLOCK;
     const COLUMNS: usize = 128;
     const PIXELS: usize = 2048;
+    const SHIFTED: Option<ShiftedPart<Self>> = Some(shifted::part);
     type Packed = Panels;
 
-    fn pack(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], into: &mut Panels) {
-        into.resize(rows.len(), columns);
-        for (block, panel) in into.panels_mut().enumerate() {
-            for (i, out) in panel.chunks_exact_mut(16).enumerate() {
-                // [step][tile][pair]: a row of 16 columns
-                let (depth, tile, p) = (i / 32, i / 16 % 2, i % 16);
-                let first = block * amx::BLOCK + tile * 16;
-                let count = columns.saturating_sub(first).min(16);
-                let k = depth * amx::DEPTH + 2 * p;
-                let row = |k: usize| {
-                    rows.get(k)
-                        .map(|row| &data[(row + first * step).min(data.len())..])
-                };
-                match (row(k), row(k + 1)) {
-                    (Some(a), Some(b)) => {
-                        let pairs = a.iter().step_by(step).zip(b.iter().step_by(step));
-                        for (out, (&a, &b)) in out[..count].iter_mut().zip(pairs) {
-                            *out = pair(Bf16::from_f32(a), Bf16::from_f32(b));
-                        }
-                    }
-                    (Some(a), None) => {
-                        for (out, &a) in out[..count].iter_mut().zip(a.iter().step_by(step)) {
-                            *out = pair(Bf16::from_f32(a), Bf16::ZERO);
-                        }
-                    }
-                    (None, _) => out[..count].fill(0),
-                }
-                out[count..].fill(0);
+    fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Panels]) {
+        // a thread takes the same columns of all matrices: those lie side by side in `data`
+        let mut columns_of: Vec<Vec<&mut [u32]>> = Vec::new();
+        for (panels, rows) in into.iter_mut().zip(rows) {
+            panels.resize(rows.len(), columns);
+            columns_of.resize_with(panels.blocks, Vec::new);
+            for (panels, panel) in columns_of.iter_mut().zip(panels.panels_mut()) {
+                panels.push(panel);
             }
         }
+        columns_of
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(block, panels)| {
+                let first = block * amx::BLOCK;
+                let count = amx::BLOCK.min(columns - first);
+                let data = &data[(first * step).min(data.len())..];
+                for (panel, rows) in panels.into_iter().zip(rows) {
+                    pack_panel(data, rows, [count, step], panel);
+                }
+            });
     }
 
     fn multiply(
@@ -257,6 +287,36 @@ impl Product for Bf16 {
     }
 }
 
+/// Brings up to 32 columns that lie a step apart into pair order.
+fn pack_panel(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], panel: &mut [u32]) {
+    let at = |row: Option<&usize>, column: usize| {
+        row.map_or(Bf16::ZERO, |row| Bf16::from_f32(data[row + column * step]))
+    };
+    if columns < amx::BLOCK || rows.len() % amx::DEPTH > 0 {
+        panel.fill(0);
+    }
+    for (rows, tile) in rows
+        .chunks(amx::DEPTH)
+        .zip(panel.chunks_exact_mut(amx::PANEL_STEP))
+    {
+        // along whichever lies closer together
+        if step < rows.get(1).map_or(0, |row| row - rows[0]) {
+            for (rows, out) in rows.chunks(2).zip(tile.chunks_exact_mut(amx::BLOCK)) {
+                for (column, out) in out[..columns].iter_mut().enumerate() {
+                    *out = pair(at(rows.first(), column), at(rows.get(1), column));
+                }
+            }
+        } else {
+            for column in 0..columns {
+                let outs = tile[column..].iter_mut().step_by(amx::BLOCK);
+                for (rows, out) in rows.chunks(2).zip(outs) {
+                    *out = pair(at(rows.first(), column), at(rows.get(1), column));
+                }
+            }
+        }
+    }
+}
+
 wide! {
     /// Brings up to 32 columns of a row-major matrix of `depth` rows into pair order, zero where there
     /// is nothing.
@@ -269,45 +329,12 @@ wide! {
     ) {
         let width = columns.len();
         let zeros = [Bf16::ZERO; amx::BLOCK];
-        for (p, k) in (0..depth.next_multiple_of(amx::DEPTH)).step_by(2).enumerate() {
-            let first = if k < depth { &right[k * stride + columns.start..][..width] } else { &zeros[..width] };
-            let second = if k + 1 < depth { &right[(k + 1) * stride + columns.start..][..width] } else { &zeros[..width] };
-            let at = p / 16 * amx::PANEL_STEP + p % 16 * 16;
-            for tile in 0..2 {
-                let out = &mut panel[at + tile * 256..][..16];
-                let from = (tile * 16).min(width);
-                let to = (from + 16).min(width);
-                if to - from < 16 {
-                    out.fill(0);
-                }
-                for (out, (&a, &b)) in out.iter_mut().zip(first[from..to].iter().zip(&second[from..to])) {
-                    *out = pair(a, b);
-                }
-            }
-        }
-    }
-
-    /// `left [columns, pixels]` from `rows [pixels, columns]`, both padded with zeros to whole blocks.
-    pub(super) fn transpose<'a, E: Product>(
-        rows: &'a [E],
-        stride: usize,
-        pixels: usize,
-        columns: usize,
-        left: &'a mut [E],
-        left_stride: usize,
-    ) {
-        const SIDE: usize = 32;
-        let (padded_pixels, padded_columns) = (E::padded(pixels), E::padded(columns));
-        for column in (0..padded_columns).step_by(SIDE) {
-            for pixel in (0..padded_pixels).step_by(SIDE) {
-                let end = (pixel + SIDE).min(padded_pixels);
-                for c in column..(column + SIDE).min(padded_columns) {
-                    let out = &mut left[c * left_stride + pixel..c * left_stride + end];
-                    for (p, out) in (pixel..).zip(out) {
-                        *out = if p < pixels && c < columns { rows[p * stride + c] } else { E::ZERO };
-                    }
-                }
-            }
+        let row = |k: usize| {
+            if k < depth { &right[k * stride + columns.start..][..width] } else { &zeros[..width] }
+        };
+        let rows = panel.chunks_exact_mut(amx::BLOCK).take(depth.div_ceil(amx::DEPTH) * amx::DEPTH / 2);
+        for (p, out) in rows.enumerate() {
+            pairs(row(2 * p), row(2 * p + 1), out);
         }
     }
 }
@@ -346,8 +373,10 @@ mod tests {
         let mut sums = vec![1.0f32; E::padded(rows) * stride + E::BLOCK];
         let mut packed = E::Packed::default();
         let begins: Vec<usize> = (0..depth).map(|k| k * columns).collect();
-        E::pack(&b, &begins, [columns, 1], &mut packed);
-        E::multiply((&left, a_stride), rows, &packed, (&mut sums, stride), true);
+        let packed = std::slice::from_mut(&mut packed);
+        E::pack(&b, &[begins], [columns, 1], packed);
+        let packed = &packed[0];
+        E::multiply((&left, a_stride), rows, packed, (&mut sums, stride), true);
         let close = |sums: &[f32], scale: f32| {
             for r in 0..rows {
                 for c in 0..columns {
@@ -360,7 +389,7 @@ mod tests {
             }
         };
         close(&sums, 1.0);
-        E::multiply((&left, a_stride), rows, &packed, (&mut sums, stride), false);
+        E::multiply((&left, a_stride), rows, packed, (&mut sums, stride), false);
         close(&sums, 2.0);
         let right: Vec<E> = b.iter().map(|&v| E::from_f32(v)).collect();
         E::accumulate(
@@ -384,23 +413,6 @@ mod tests {
             check::<f32>(size);
             if Bf16::is_fast() {
                 check::<Bf16>(size);
-            }
-        }
-    }
-
-    #[test]
-    fn a_transpose_is_padded_with_zeros() {
-        let rows: Vec<Bf16> = (0..3 * 5).map(|i| Bf16::from_f32(i as f32)).collect();
-        let mut left = vec![Bf16::from_f32(9.0); 32 * 32];
-        transpose(&rows, 5, 3, 5, &mut left, 32);
-        for c in 0..32 {
-            for p in 0..32 {
-                let want = if c < 5 && p < 3 {
-                    (p * 5 + c) as f32
-                } else {
-                    0.0
-                };
-                assert_eq!(left[c * 32 + p].to_f32(), want);
             }
         }
     }

@@ -121,7 +121,10 @@ fn memory_stays_within_five_percent() {
     }
     let seconds = start.elapsed().as_secs_f64();
     let metrics = listeners::get(http, "/metrics");
-    for line in metrics.lines().filter(|line| line.starts_with("fer_frames") || line.starts_with("fer_mqtt")) {
+    for line in metrics
+        .lines()
+        .filter(|line| line.starts_with("fer_frames") || line.starts_with("fer_mqtt"))
+    {
         note(line);
     }
     let growth = last as f64 / first as f64 - 1.0;

@@ -13,6 +13,7 @@ use crate::ops::norm::{self, NormSaved};
 use crate::ops::pool;
 use crate::ops::product::Product;
 use crate::ops::scratch;
+use crate::ops::weight;
 use crate::ops::wide::wide;
 
 impl<E: Product> NativeEngine<E> {
@@ -72,7 +73,7 @@ impl<E: Product> NativeEngine<E> {
                 let mut partials = std::mem::take(&mut self.partials);
                 let (weight, bias) = split_first(params.of_mut(id));
                 let x = self.output(from);
-                conv::weight_gradient(&geo, x, &dy, &mut weight.grad, &mut partials);
+                weight::gradient(&geo, x, &dy, &mut weight.grad, &mut partials);
                 self.partials = partials;
                 if let Some(bias) = bias {
                     conv::bias_gradient(&dy, &mut bias.grad);

@@ -1,19 +1,7 @@
-//! Any bytes, read as Y4M and as MJPEG, must end without a panic.
+//! Y4M and MJPEG under libFuzzer; `tests/fuzz.rs` runs the same function on damaged copies of good inputs.
 #![no_main]
 
-use fer_edge::capture::mjpeg::Mjpeg;
-use fer_edge::capture::y4m::Y4m;
-use fer_edge::capture::{Frame, Source, Step};
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets/y4m_mjpeg.rs"]
+mod y4m_mjpeg;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(video) = Y4m::new("fuzz", bytes) {
-        drain(video);
-    }
-    drain(Mjpeg::new("fuzz", bytes, 25.0));
-});
-
-fn drain(mut source: impl Source) {
-    let mut frame = Frame::default();
-    while !matches!(source.next(&mut frame), Ok(Step::End) | Err(_)) {}
-}
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| y4m_mjpeg::run(bytes));

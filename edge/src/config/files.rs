@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::layers::{Layers, Origin};
-use super::{ConfigError, Loaded, show};
+use super::{Config, ConfigError, Loaded, show};
 
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "/etc/fer/fer-edge.toml";
@@ -79,6 +79,19 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 /// Says which files with secrets in them everybody on this machine can read.
 pub(super) fn exposed_secrets(loaded: &Loaded) -> Vec<String> {
     let mut warnings = Vec::new();
+    let Config { mqtt, http, .. } = &loaded.config;
+    for (key, path) in [
+        ("mqtt.password_file", &mqtt.password_file),
+        ("mqtt.tls_client_key", &mqtt.tls_client_key),
+        ("http.token_file", &http.token_file),
+    ] {
+        if let Some(path) = path.as_deref().filter(|path| is_exposed(path)) {
+            let path = path.display();
+            warnings.push(format!(
+                "{key}: {path} can be read by everybody; chmod 640 {path}"
+            ));
+        }
+    }
     for key in show::secrets(&loaded.config) {
         if let Origin::File(path) = loaded.layers.origin(&key)
             && is_exposed(&path)
@@ -94,4 +107,31 @@ pub(super) fn exposed_secrets(loaded: &Loaded) -> Vec<String> {
 
 fn is_exposed(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Places, load};
+    use super::*;
+
+    #[test]
+    fn a_token_file_that_everybody_can_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        let file = folder.path().join("fer-edge.toml");
+        fs::write(&token, "0123456789abcdef\n").unwrap();
+        fs::write(&file, format!("[http]\ntoken_file = {token:?}\n")).unwrap();
+        let warnings = |mode: u32| {
+            fs::set_permissions(&token, fs::Permissions::from_mode(mode)).unwrap();
+            let places = Places {
+                file: Some(file.clone()),
+                flags: Vec::new(),
+            };
+            load(&places, std::iter::empty()).unwrap().warnings
+        };
+        let exposed = warnings(0o644);
+        assert_eq!(exposed.len(), 1, "{exposed:?}");
+        assert!(exposed[0].starts_with("http.token_file: "), "{exposed:?}");
+        assert_eq!(warnings(0o640), [""; 0]);
+    }
 }

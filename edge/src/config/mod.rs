@@ -92,7 +92,7 @@ pub fn load(
     for (key, value, flag) in &places.flags {
         layers.set(key, value.clone(), Origin::Flag(flag));
     }
-    let config = typed(&layers)?;
+    let config = Config::of(&layers)?;
     let loaded = Loaded {
         config,
         layers,
@@ -103,13 +103,19 @@ pub fn load(
     Ok(Loaded { warnings, ..loaded })
 }
 
-fn typed(layers: &Layers) -> Result<Config, ConfigError> {
-    let read = value::typed(layers.table().clone().into());
-    read.and_then(|config: Config| config.validate().map(|()| config))
-        .map_err(|error| ConfigError::Key {
-            origin: layers.origin(&error.key),
-            error,
-        })
+impl Config {
+    /// What merged layers say.
+    ///
+    /// # Errors
+    /// Returns the first key that is unknown or whose value makes no sense, and who set it.
+    pub fn of(layers: &Layers) -> Result<Self, ConfigError> {
+        let read = value::typed(layers.table().clone().into());
+        read.and_then(|config: Self| config.validate().map(|()| config))
+            .map_err(|error| ConfigError::Key {
+                origin: layers.origin(&error.key),
+                error,
+            })
+    }
 }
 
 /// Why there is no configuration.
@@ -272,7 +278,7 @@ mod tests {
             // No setting is a date: a known key is refused for its type, an unknown one for its name.
             let date: toml::value::Datetime = "1979-05-27".parse().unwrap();
             layers.set(key, toml::Value::Datetime(date), Origin::Variable(name));
-            let error = typed(&layers).map_err(|e| e.to_string());
+            let error = Config::of(&layers).map_err(|e| e.to_string());
             assert!(!error.is_err_and(|e| e.contains("unknown")), "{key}");
         }
     }

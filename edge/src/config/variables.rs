@@ -98,7 +98,7 @@ pub static VARIABLES: &[(&str, &str, Kind)] = &[
 ///
 /// # Errors
 /// Returns an error for an unknown name with our prefix, and for a literal that TOML can't read.
-pub(super) fn add(
+pub fn add(
     layers: &mut Layers,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<(), ConfigError> {

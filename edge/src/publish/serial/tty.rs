@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{self, BaudRate, ControlFlags, SetArg};
+use nix::sys::termios::{self, BaudRate, ControlFlags, SetArg, Termios};
 
 use super::Port;
 
@@ -38,6 +38,21 @@ pub const BAUD_RATES: [(u32, BaudRate); 14] = [
     (2_000_000, BaudRate::B2000000),
     (3_000_000, BaudRate::B3000000),
 ];
+
+/// Sets both directions to one speed.
+#[cfg(not(target_feature = "crt-static"))]
+fn set_speed(mode: &mut Termios, rate: BaudRate) -> nix::Result<()> {
+    termios::cfsetspeed(mode, rate)
+}
+
+/// Sets both directions to one speed, as bits: libc asks for `cfsetspeed` in a certain version, and a
+/// static C library has no versions to choose from.
+#[cfg(target_feature = "crt-static")]
+fn set_speed(mode: &mut Termios, rate: BaudRate) -> nix::Result<()> {
+    mode.control_flags.remove(ControlFlags::CBAUD);
+    mode.control_flags |= ControlFlags::from_bits_retain(rate as u32);
+    Ok(())
+}
 
 /// The kernel's name of a speed.
 pub(super) fn baud_rate(baud: u32) -> Option<BaudRate> {
@@ -81,7 +96,7 @@ impl Tty {
         termios::cfmakeraw(&mut mode);
         mode.control_flags |= ControlFlags::CLOCAL;
         mode.control_flags &= !(ControlFlags::HUPCL | ControlFlags::CRTSCTS | ControlFlags::CSTOPB);
-        termios::cfsetspeed(&mut mode, rate)?;
+        set_speed(&mut mode, rate)?;
         termios::tcsetattr(&file, SetArg::TCSANOW, &mode)?;
         Ok(Self { file })
     }

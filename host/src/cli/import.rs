@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   The published VGG19 of FER2013:
     fer-tools import PrivateTest_model.t7 --out vgg19.safetensors
-    fer-tools eval vgg19.safetensors --data fer2013.csv --split private
+    fer-tools eval vgg19.safetensors fer2013.csv --split PrivateTest --crops ten
   A network that was trained on CK+, whose seventh class is contempt:
     fer-tools import Test_model.t7 --labels ckplus --out ckplus.safetensors
   A pruned one; its widths come from the tensors, and `cfg` must agree where there is one:

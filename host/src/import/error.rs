@@ -8,7 +8,7 @@ use crate::graph::GraphError;
 
 /// Longest name from a file that a message repeats.
 const MAX_EXCERPT: usize = 120;
-/// Most lines of a [`Mismatch`] that are printed.
+/// Most lines of a mismatch that are printed.
 const MAX_LINES: usize = 400;
 
 /// Why a checkpoint is not imported.

@@ -32,7 +32,7 @@ struct Candidate {
 impl Fit {
     /// Compares the tensors with every architecture, or with `arch` only.
     pub(super) fn find(layout: &Layout<'_>, arch: Option<&str>) -> Result<Self, Refusal> {
-        let mut best: Option<(usize, Candidate)> = None;
+        let mut best: Option<([usize; 2], Candidate)> = None;
         if let Some(unknown) = arch.filter(|a| NAMINGS.iter().all(|n| !n.architectures.contains(a)))
         {
             return Err(GraphError::UnknownArchitecture(unknown.into()).into());
@@ -84,13 +84,17 @@ impl Candidate {
         })
     }
 
-    /// Names that stand on one side only.
-    fn distance(&self, layout: &Layout<'_>) -> usize {
+    /// How many of the file's names are unknown to it, and how many of its own are missing.
+    fn distance(&self, layout: &Layout<'_>) -> [usize; 2] {
         let nodes = self.adapted(layout, false);
-        let expected: BTreeSet<String> = self.tensors(&nodes).map(|(_, name, _)| name).collect();
-        let known = |name: &&String| layout.tensors.contains_key(name.as_str());
-        let common = expected.iter().filter(known).count();
-        expected.len() + layout.tensors.len() - 2 * common
+        let (mut common, mut missing) = (0, 0);
+        for (_, name, _) in self.tensors(&nodes) {
+            match layout.tensors.contains_key(name.as_str()) {
+                true => common += 1,
+                false => missing += 1,
+            }
+        }
+        [layout.tensors.len() - common, missing]
     }
 
     /// The base's nodes in the widths of the tensors: outputs are theirs, inputs follow.

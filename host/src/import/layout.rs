@@ -27,7 +27,7 @@ pub(super) enum Unit {
 /// The tensors of a checkpoint by name.
 #[derive(Debug)]
 pub(super) struct Layout<'a> {
-    /// One of [`KEYS`], or empty.
+    /// One of `KEYS`, or empty.
     pub key: &'static str,
     /// Checked views of floating numbers; `module.` is dropped from the names.
     pub tensors: BTreeMap<&'a str, TensorView<'a>>,

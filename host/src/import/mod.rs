@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A checkpoint is a pickle, a program for Python's own machine. Nothing of it is executed here: see
-//! [`pickle`]. Memory stays below a small multiple of the file's size, plus a fixed bound for the pickle.
+//! `pickle`. Memory stays below a small multiple of the file's size, plus a fixed bound for the pickle.
 //! What does not fit is refused whole, with every name that is unknown, missing or of another shape.
 
 mod error;

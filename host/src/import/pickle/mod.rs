@@ -2,7 +2,7 @@
 //!
 //! Python's `pickle` is a program: its opcodes import and call whatever they name
 //! (<https://docs.python.org/3/library/pickle.html>). This machine knows the opcodes that PyTorch writes and a
-//! short list of names ([`globals`]), each of which it replaces by a value of its own. Any other name or
+//! short list of names (`globals`), each of which it replaces by a value of its own. Any other name or
 //! opcode is refused and named in the error.
 //!
 //! Values lie in one arena and refer to each other by index. Nothing recurses, whatever the nesting;
@@ -15,6 +15,7 @@ mod globals;
 mod machine;
 mod opcode;
 mod reduce;
+mod stack;
 
 pub use error::{PickleError, Problem};
 pub(super) use machine::load;

@@ -10,6 +10,7 @@ pub mod compress;
 pub mod data;
 pub mod export;
 pub mod graph;
+pub mod import;
 pub mod judge;
 pub mod loader;
 pub mod ops;

@@ -4,6 +4,7 @@ mod data;
 mod eval;
 mod exit;
 mod export;
+mod import;
 mod models;
 mod pipeline;
 mod progress;
@@ -38,6 +39,7 @@ enum Command {
     Eval(eval::Args),
     Prune(prune::Args),
     Export(export::Args),
+    Import(import::Args),
     Pipeline(pipeline::Args),
     Report(report::Args),
     Models(models::Args),
@@ -63,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
         Command::Pipeline(args) => pipeline::run(args),
         Command::Report(args) => report::run(args),
         Command::Models(args) => models::run(args),

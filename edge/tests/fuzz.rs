@@ -5,7 +5,7 @@
 //! FER_FUZZ_RUNS=1000000 cargo test --workspace --test fuzz -- --nocapture
 //! ```
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{DynamicImage, GrayImage, ImageFormat};
@@ -99,7 +99,7 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], target: fn(&[u8])) {
         let ran = catch_unwind(AssertUnwindSafe(|| target(&bytes)));
         assert!(ran.is_ok(), "{name} panics on \"{}\"", bytes.escape_ascii());
     }
-    eprintln!("{name}: {runs} runs, no panic");
+    let _ = writeln!(std::io::stderr().lock(), "{name}: {runs} runs, no panic");
 }
 
 fn picture(format: ImageFormat) -> Vec<u8> {

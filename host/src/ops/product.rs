@@ -15,7 +15,7 @@ use super::weight::{Part, Sums};
 use super::wide::wide;
 
 /// Adds a part's share of the weight gradient to its sums, from inputs and output gradients.
-pub(super) type ShiftedPart<E> = fn(&ConvGeometry, &[E], &[E], &Part, Sums);
+pub type ShiftedPart<E> = fn(&ConvGeometry, &[E], &[E], &Part, Sums);
 
 /// A number format with products.
 pub trait Product: Element {
@@ -27,7 +27,7 @@ pub trait Product: Element {
     /// See [`Product::COLUMNS`].
     const PIXELS: usize;
 
-    /// Adds up the weight gradient of convolutions that [`shifted::fits`], where there is a faster way
+    /// Adds up the weight gradient of convolutions that keep a map's size, where there is a faster way
     /// than gathering.
     const SHIFTED: Option<ShiftedPart<Self>>;
 
@@ -292,7 +292,7 @@ fn pack_panel(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], panel: 
     let at = |row: Option<&usize>, column: usize| {
         row.map_or(Bf16::ZERO, |row| Bf16::from_f32(data[row + column * step]))
     };
-    if columns < amx::BLOCK || rows.len() % amx::DEPTH > 0 {
+    if columns < amx::BLOCK || !rows.len().is_multiple_of(amx::DEPTH) {
         panel.fill(0);
     }
     for (rows, tile) in rows

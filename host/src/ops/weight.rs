@@ -19,7 +19,7 @@ const CHANNELS: usize = 32;
 const SHARERS: usize = 4;
 
 /// What one thread adds up: a share of the pixels, for a run of the input channels of every group.
-pub(super) struct Part {
+pub struct Part {
     share: usize,
     shares: usize,
     pub(super) channels: Range<usize>,
@@ -55,7 +55,7 @@ impl Part {
 }
 
 /// Where a part adds up: `[group, outputs, taps, channels of the part]`.
-pub(super) struct Sums<'a> {
+pub struct Sums<'a> {
     pub(super) data: &'a mut [f32],
     /// From one output to the next.
     pub(super) stride: usize,

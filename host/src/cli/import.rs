@@ -169,20 +169,13 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
+    use super::super::parse;
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
 
     fn labels(flags: &str, classes: usize) -> Result<Labels, String> {
         let line = format!("import net.t7 --out net.safetensors {flags}");
-        let parsed = Line::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
-        parsed.args.labels(classes).map_err(|e| e.to_string())
+        let args: Args = parse(&line).map_err(|e| e.to_string())?;
+        args.labels(classes).map_err(|e| e.to_string())
     }
 
     #[test]

@@ -72,3 +72,14 @@ pub(crate) fn run() -> ExitCode {
     };
     exit::code(result)
 }
+
+/// Reads a subcommand's own flags, the way the program does.
+#[cfg(test)]
+fn parse<A: clap::Args>(line: &str) -> Result<A, clap::Error> {
+    #[derive(Parser)]
+    struct Line<A: clap::Args> {
+        #[command(flatten)]
+        args: A,
+    }
+    Line::try_parse_from(line.split_whitespace()).map(|line| line.args)
+}

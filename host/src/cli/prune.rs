@@ -113,20 +113,13 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
+    use super::super::parse;
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
 
     fn options(flags: &str) -> Result<SlimOptions, clap::error::ErrorKind> {
         let line = format!("prune in.safetensors --out out.safetensors {flags}");
-        let parsed = Line::try_parse_from(line.split_whitespace());
-        parsed.map(|line| line.args.options()).map_err(|e| e.kind())
+        let parsed = parse::<Args>(&line);
+        parsed.map(|args| args.options()).map_err(|e| e.kind())
     }
 
     #[test]

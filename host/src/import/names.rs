@@ -3,6 +3,7 @@
 //! Our own names are those of the first reference system (`graph/build`), so most checkpoints fit as they
 //! are.
 
+use crate::graph::build::NAMES;
 use crate::graph::{Graph, Op};
 
 /// A system's names for one family of networks.
@@ -25,15 +26,7 @@ const GLOBAL_FIRST: &[&str] = &["resnet18-gap", "resnet18"];
 pub(super) const NAMINGS: [Naming; 8] = [
     Naming {
         name: "the reference systems",
-        architectures: &[
-            "vgg11",
-            "vgg13",
-            "vgg16",
-            "vgg19",
-            "resnet18",
-            "resnet18-gap",
-            "vggnet",
-        ],
+        architectures: &NAMES,
         node: own,
         ends_in_average: false,
     },

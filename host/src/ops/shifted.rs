@@ -16,8 +16,8 @@ use super::transpose::{NOWHERE, transpose};
 use super::weight::{Part, Sums};
 use super::wide::wide;
 
-/// Places of the stream that are multiplied at once: a block of either side stays in the first-level
-/// cache.
+/// Places of the stream that are multiplied at once: many, so that sums are seldom loaded and stored, but
+/// both sides stay in the second-level cache.
 const CHUNK: usize = 1024;
 /// Fewest input channels: with less, a tile is mostly empty.
 const CHANNELS: usize = 16;
@@ -84,7 +84,7 @@ impl Stream {
 /// Adds a part's share of the stream to its sums.
 ///
 /// # Panics
-/// Where there are no tiles, and on more than 2³² pixels.
+/// Where there are no tiles.
 pub(super) fn part(geo: &ConvGeometry, x: &[Bf16], dy: &[Bf16], part: &Part, sums: Sums) {
     let tiles = Tiles::new().expect("bfloat16 engines are made only where the processor has tiles");
     let stream = Stream {
@@ -92,10 +92,6 @@ pub(super) fn part(geo: &ConvGeometry, x: &[Bf16], dy: &[Bf16], part: &Part, sum
         padding: geo.padding,
         images: geo.batch,
     };
-    assert!(
-        u32::try_from(stream.len()).is_ok(),
-        "more pixels than numbers for them"
-    );
     let share = part.of(stream.len());
     let blocks = part.channels.len().div_ceil(amx::BLOCK);
     let span = CHUNK + 2 * stream.reach();

@@ -70,7 +70,7 @@ pub struct Sums<'a> {
 /// always gives the same bits. `partials` is work space that is kept between calls.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When a slice has another length than the geometry says, and on 2³² pixels or more.
 pub fn gradient<E: Product>(
     geo: &ConvGeometry,
     x: &[E],
@@ -81,6 +81,11 @@ pub fn gradient<E: Product>(
     assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
     assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
     assert_eq!(dw.len(), geo.weight_len(), "weight gradient");
+    let pixels = |[h, w]: [usize; 2]| u32::try_from(geo.batch * h * w);
+    assert!(
+        pixels(geo.size).and(pixels(geo.output_size())).is_ok(),
+        "more pixels than numbers for them"
+    );
     let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
     let taps = geo.taps();
     let shift = E::SHIFTED.filter(|_| shifted::fits(geo));

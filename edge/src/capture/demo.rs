@@ -62,7 +62,7 @@ impl Demo {
         let mut faces = Vec::new();
         for bytes in FACES {
             let mut face = Frame::default();
-            image::decode(Cursor::new(bytes), &mut face)
+            image::decode(Cursor::new(bytes), u64::MAX, &mut face)
                 .map_err(|e| CaptureError::format("demo", e))?;
             if (face.width, face.height) != (TILE, TILE) {
                 return Err(CaptureError::format(

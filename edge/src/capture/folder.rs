@@ -25,7 +25,7 @@ impl Folder {
         let mut files = Vec::new();
         for entry in fs::read_dir(path).map_err(|e| CaptureError::io(&name, e))? {
             let file = entry.map_err(|e| CaptureError::io(&name, e))?.path();
-            if file.is_file() && ::image::ImageFormat::from_path(&file).is_ok() {
+            if file.is_file() && image::is_picture(&file) {
                 files.push(file);
             }
         }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
-use ::image::codecs::jpeg::JpegDecoder;
-use ::image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
+use ::image::codecs::{jpeg::JpegDecoder, png::PngDecoder};
+use ::image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, Limits};
 
 use super::{CaptureError, Frame, Pace, Source, Step, check_size};
 
-/// One picture in any format that the `image` crate reads.
+/// One picture, PNG or JPEG.
 #[derive(Debug)]
 pub struct Still {
     name: String,
@@ -59,7 +59,7 @@ impl Source for Still {
 pub(super) fn load(path: &Path, frame: &mut Frame) -> Result<(), CaptureError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|e| CaptureError::io(&name, e))?;
-    decode(BufReader::new(file), frame).map_err(|e| CaptureError::format(&name, e))?;
+    decode(BufReader::new(file), u64::MAX, frame).map_err(|e| CaptureError::format(&name, e))?;
     frame.file.clear();
     frame
         .file
@@ -67,25 +67,61 @@ pub(super) fn load(path: &Path, frame: &mut Frame) -> Result<(), CaptureError> {
     Ok(())
 }
 
-/// Decodes a picture of any format into the frame's pixels.
+/// Whether a file's name says that [`decode`] reads it.
+pub(super) fn is_picture(path: &Path) -> bool {
+    ImageFormat::from_path(path).is_ok_and(|format| FORMATS.contains(&format))
+}
+
+/// What cameras, phones and browsers give. Each further decoder would be code that strangers' bytes reach
+/// and that every board carries; `fer-tools` reads the rarer formats.
+const FORMATS: [ImageFormat; 2] = [ImageFormat::Png, ImageFormat::Jpeg];
+
+/// Decodes a picture of at most `max_pixels` into the frame's pixels.
 ///
 /// # Errors
 /// Returns what is wrong with the picture.
-pub(crate) fn decode(stream: impl BufRead + Seek, frame: &mut Frame) -> Result<(), String> {
+pub(crate) fn decode(
+    stream: impl BufRead + Seek,
+    max_pixels: u64,
+    frame: &mut Frame,
+) -> Result<(), String> {
     let text = |e: ::image::ImageError| e.to_string();
-    let mut reader = ImageReader::new(stream)
-        .with_guessed_format()
-        .map_err(|e| e.to_string())?;
-    reader.limits(Limits::default());
-    let mut decoder = reader.into_decoder().map_err(text)?;
+    let mut decoder = open(stream)?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(format!(
+            "a picture of {width}x{height} is beyond the limit of {max_pixels} pixels"
+        ));
+    }
     let orientation = decoder.orientation().map_err(text)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(text)?;
     // Phones store portraits lying down and say so in EXIF; the detector wants them upright.
     picture.apply_orientation(orientation);
     fill(&picture, frame);
     Ok(())
+}
+
+/// The decoder for what the first bytes say, whatever the file's name is.
+fn open<'a>(mut stream: impl BufRead + Seek + 'a) -> Result<Box<dyn ImageDecoder + 'a>, String> {
+    let text = |e: ::image::ImageError| e.to_string();
+    let start = stream.fill_buf().map_err(|e| e.to_string())?;
+    match ::image::guess_format(start) {
+        Ok(ImageFormat::Png) => {
+            let decoder = PngDecoder::with_limits(stream, Limits::default()).map_err(text)?;
+            Ok(Box::new(decoder))
+        }
+        Ok(ImageFormat::Jpeg) => {
+            let mut decoder = JpegDecoder::new(stream).map_err(text)?;
+            decoder.set_limits(Limits::default()).map_err(text)?;
+            Ok(Box::new(decoder))
+        }
+        Ok(other) => Err(format!(
+            "is a picture of type {}, expected PNG or JPEG",
+            other.extensions_str()[0]
+        )),
+        Err(_) => Err("is no picture; expected PNG or JPEG".into()),
+    }
 }
 
 fn fill(picture: &DynamicImage, frame: &mut Frame) {
@@ -159,6 +195,19 @@ mod tests {
         load(&path, &mut frame).unwrap();
         assert_eq!((frame.width, frame.height), (4, 4));
         assert_eq!(frame.pixels, [200; 16]);
+    }
+
+    #[test]
+    fn a_format_that_is_not_read_is_named() {
+        let error = decode(
+            Cursor::new(b"GIF89a\x01\0\x01\0"),
+            u64::MAX,
+            &mut Frame::default(),
+        );
+        assert_eq!(
+            error.unwrap_err(),
+            "is a picture of type gif, expected PNG or JPEG"
+        );
     }
 
     #[test]

@@ -6,26 +6,43 @@ use std::io::{self, IsTerminal};
 use std::os::linux::fs::MetadataExt;
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging; `RUST_LOG` says how much.
+/// Starts logging; `RUST_LOG` says how much, as levels and `target=level` pairs.
+///
+/// Not `EnvFilter`: its patterns within spans would bring a regular expression engine to every board.
 pub(super) fn start() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,fer_edge=info"));
+    let asked = std::env::var("RUST_LOG").ok();
+    let parsed = asked.as_deref().map(str::parse::<Targets>);
+    let understood = !matches!(parsed, Some(Err(_)));
+    let targets = parsed.and_then(Result::ok).unwrap_or_else(|| {
+        Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("fer_edge", LevelFilter::INFO)
+    });
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(io::stderr);
     if stderr_is_the_journal() {
         let format = Format::default().without_time().with_ansi(false);
         builder
             .event_format(Journal(format.with_level(false)))
+            .finish()
+            .with(targets)
             .init();
     } else {
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        builder.with_ansi(colour).init();
+        builder.with_ansi(colour).finish().with(targets).init();
+    }
+    if !understood {
+        tracing::warn!(
+            "RUST_LOG is not understood, expected a level such as debug or fer_edge=debug"
+        );
     }
 }
 

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use image::ImageReader;
-
 use crate::capture::image::decode;
 use crate::capture::{Frame, Pace};
 use crate::processor::Processor;
@@ -104,17 +102,7 @@ fn process<E: Display>(
 /// # Errors
 /// Returns what is wrong with the picture.
 pub fn read(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
-    let (width, height) = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|e| e.to_string())?
-        .into_dimensions()
-        .map_err(|e| e.to_string())?;
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "a picture of {width}x{height} is beyond the limit of 16 million pixels"
-        ));
-    }
-    decode(Cursor::new(bytes), frame)
+    decode(Cursor::new(bytes), MAX_PIXELS, frame)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::gather::Gather;
 use super::product::{Product, odd_lines};
 use super::scratch;
 use super::wide::wide;
+use super::winograd;
 
 /// The sizes of one convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ const CHUNK: usize = 512;
 pub struct Packed<P> {
     /// `[group][tap block]`.
     blocks: Vec<P>,
+    /// What [`Product::TILED`] packs instead.
+    tiled: Vec<f32>,
 }
 
 /// Runs of taps whose rows of `channels` numbers are multiplied together.
@@ -103,7 +106,7 @@ pub(super) fn tap_blocks(
 
 /// Which way the rows flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+pub enum Direction {
     /// Inputs to outputs.
     Forward,
     /// Output gradients to input gradients.
@@ -112,7 +115,7 @@ enum Direction {
 
 impl Direction {
     /// Channels of a group that are read and written.
-    fn channels(self, geo: &ConvGeometry) -> [usize; 2] {
+    pub(super) fn channels(self, geo: &ConvGeometry) -> [usize; 2] {
         let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
         match self {
             Self::Forward => [inputs, outputs],
@@ -166,8 +169,7 @@ pub fn forward<E: Product>(
 ) {
     assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
     assert_eq!(y.len(), geo.batch * geo.output_len(), "output length");
-    pack::<E>(geo, Direction::Forward, weight, packed);
-    walk(geo, Direction::Forward, x, packed, bias, y);
+    run(geo, Direction::Forward, x, weight, bias, packed, y);
 }
 
 /// The gradient with respect to the input, `dx [batch, h, w, inputs]`, which is overwritten, from
@@ -184,8 +186,29 @@ pub fn input_gradient<E: Product>(
 ) {
     assert_eq!(dx.len(), geo.batch * geo.image_len(), "input length");
     assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
-    pack::<E>(geo, Direction::Backward, weight, packed);
-    walk(geo, Direction::Backward, dy, packed, None, dx);
+    run(geo, Direction::Backward, dy, weight, None, packed, dx);
+}
+
+/// One pass, by tiles where the format has them and the convolution suits them.
+fn run<E: Product>(
+    geo: &ConvGeometry,
+    direction: Direction,
+    source: &[E],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    packed: &mut Packed<E::Packed>,
+    target: &mut [E],
+) {
+    match E::TILED {
+        Some(tiled) if winograd::fits(geo) => {
+            winograd::pack(geo, direction, weight, &mut packed.tiled);
+            (tiled.pass)(geo, direction, source, &packed.tiled, bias, target);
+        }
+        _ => {
+            pack::<E>(geo, direction, weight, packed);
+            walk(geo, direction, source, packed, bias, target);
+        }
+    }
 }
 
 /// Gathers, multiplies and stores, chunk by chunk of target pixels.
@@ -472,6 +495,30 @@ mod tests {
                 groups: 1,
             };
             assert!(shifted::fits(&geo));
+            check_formats(geo);
+        }
+    }
+
+    #[test]
+    fn tiles_cover_odd_and_even_maps() {
+        for (inputs, outputs, size, batch) in [
+            (64, 64, [44, 44], 2),
+            (33, 47, [11, 11], 3),
+            (32, 96, [5, 6], 40),
+            (65, 32, [2, 3], 130),
+            (40, 40, [1, 1], 3),
+        ] {
+            let geo = ConvGeometry {
+                batch,
+                inputs,
+                size,
+                outputs,
+                kernel: [3, 3],
+                stride: 1,
+                padding: 1,
+                groups: 1,
+            };
+            assert!(winograd::fits(&geo));
             check_formats(geo);
         }
     }

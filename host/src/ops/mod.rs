@@ -19,3 +19,4 @@ mod shifted;
 mod transpose;
 pub mod weight;
 pub(crate) mod wide;
+mod winograd;

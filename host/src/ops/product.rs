@@ -6,16 +6,25 @@
 use rayon::prelude::*;
 
 use super::amx::{self, Tiles};
-use super::conv::ConvGeometry;
+use super::conv::{ConvGeometry, Direction};
 use super::element::{Bf16, Element};
 use super::matmul::{Mat, matmul};
 use super::scratch::{self, LINE, Shelf};
 use super::shifted;
 use super::weight::{Part, Sums};
 use super::wide::wide;
+use super::winograd;
 
 /// Adds a part's share of the weight gradient to its sums, from inputs and output gradients.
 pub type ShiftedPart<E> = fn(&ConvGeometry, &[E], &[E], &Part, Sums);
+
+/// Convolution by Winograd's tiles: [`winograd::pass`] and [`winograd::gradient`].
+pub struct Tiled<E> {
+    /// A source map to a target map with transformed kernels and a bias.
+    pub pass: fn(&ConvGeometry, Direction, &[E], &[f32], Option<&[f32]>, &mut [E]),
+    /// Inputs and output gradients to the weight gradient.
+    pub gradient: fn(&ConvGeometry, &[E], &[E], &mut [f32], &mut Vec<Vec<f32>>),
+}
 
 /// A number format with products.
 pub trait Product: Element {
@@ -30,6 +39,9 @@ pub trait Product: Element {
     /// Adds up the weight gradient of convolutions that keep a map's size, where there is a faster way
     /// than gathering.
     const SHIFTED: Option<ShiftedPart<Self>>;
+
+    /// Convolves by Winograd's tiles, where that is faster than products of gathered rows.
+    const TILED: Option<Tiled<Self>>;
 
     /// A right-hand side in the order that [`Product::multiply`] reads.
     type Packed: Default + Send + Sync + std::fmt::Debug;
@@ -95,6 +107,10 @@ impl Product for f32 {
     const COLUMNS: usize = 640;
     const PIXELS: usize = 512;
     const SHIFTED: Option<ShiftedPart<Self>> = None;
+    const TILED: Option<Tiled<Self>> = Some(Tiled {
+        pass: winograd::pass,
+        gradient: winograd::gradient,
+    });
     type Packed = Plain;
 
     fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Plain]) {
@@ -223,6 +239,8 @@ impl Product for Bf16 {
     const COLUMNS: usize = 128;
     const PIXELS: usize = 2048;
     const SHIFTED: Option<ShiftedPart<Self>> = Some(shifted::part);
+    // the tiles of the processor multiply faster than memory could feed transforms
+    const TILED: Option<Tiled<Self>> = None;
     type Packed = Panels;
 
     fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Panels]) {

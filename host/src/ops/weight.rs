@@ -8,7 +8,7 @@ use super::conv::{ConvGeometry, tap_blocks};
 use super::gather::Gather;
 use super::product::{Product, odd_lines};
 use super::transpose::{NOWHERE, transpose};
-use super::{scratch, shifted};
+use super::{scratch, shifted, winograd};
 
 /// Numbers of the transposed gradients of one chunk: 1.5 MiB in bfloat16.
 const GRADIENT_ROWS: usize = 3 << 18;
@@ -81,6 +81,9 @@ pub fn gradient<E: Product>(
     assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
     assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
     assert_eq!(dw.len(), geo.weight_len(), "weight gradient");
+    if let Some(tiled) = E::TILED.filter(|_| winograd::fits(geo)) {
+        return (tiled.gradient)(geo, x, dy, dw, partials);
+    }
     let pixels = |[h, w]: [usize; 2]| u32::try_from(geo.batch * h * w);
     assert!(
         pixels(geo.size).and(pixels(geo.output_size())).is_ok(),

@@ -32,7 +32,7 @@ struct Candidate {
 impl Fit {
     /// Compares the tensors with every architecture, or with `arch` only.
     pub(super) fn find(layout: &Layout<'_>, arch: Option<&str>) -> Result<Self, Refusal> {
-        let mut best: Option<([usize; 2], Candidate)> = None;
+        let mut best: Option<([usize; 3], Candidate)> = None;
         if let Some(unknown) = arch.filter(|a| NAMINGS.iter().all(|n| !n.architectures.contains(a)))
         {
             return Err(GraphError::UnknownArchitecture(unknown.into()).into());
@@ -84,17 +84,21 @@ impl Candidate {
         })
     }
 
-    /// How many of the file's names are unknown to it, and how many of its own are missing.
-    fn distance(&self, layout: &Layout<'_>) -> [usize; 2] {
+    /// How many of the file's names are unknown to it, how many of its own are missing, and how many have another
+    /// shape.
+    fn distance(&self, layout: &Layout<'_>) -> [usize; 3] {
         let nodes = self.adapted(layout, false);
-        let (mut common, mut missing) = (0, 0);
-        for (_, name, _) in self.tensors(&nodes) {
-            match layout.tensors.contains_key(name.as_str()) {
-                true => common += 1,
-                false => missing += 1,
+        let (mut common, mut missing, mut misshapen) = (0, 0, 0);
+        for (_, name, shape) in self.tensors(&nodes) {
+            match layout.tensors.get(name.as_str()) {
+                Some(found) => {
+                    common += 1;
+                    misshapen += usize::from(!same_shape(&found.shape, &shape));
+                }
+                None => missing += 1,
             }
         }
-        [layout.tensors.len() - common, missing]
+        [layout.tensors.len() - common, missing, misshapen]
     }
 
     /// The base's nodes in the widths of the tensors: outputs are theirs, inputs follow.
@@ -132,9 +136,13 @@ impl Candidate {
                     image[0]
                 }
                 Op::Conv2d(conv) => {
+                    let depthwise = conv.groups > 1;
                     conv.inputs = before;
                     conv.bias &= !self.unbiased;
                     conv.outputs = outputs(id.0, conv.outputs);
+                    if depthwise {
+                        conv.groups = before;
+                    }
                     conv.outputs
                 }
                 Op::Linear {
@@ -153,13 +161,22 @@ impl Candidate {
                     before * self.base.shape(input)[1..].iter().product::<usize>()
                 }),
                 op @ Op::MaxPool(_) if average && Some(id.0) == last_pool => {
-                    *op = Op::AvgPool(Pool {
-                        kernel: 2,
-                        stride: 2,
-                        padding: 0,
-                    });
+                    *op = Op::AvgPool(Pool::new(2, 2));
                     before
                 }
+                Op::ConvTranspose2d(conv) => {
+                    conv.inputs = before;
+                    // its weights have the inputs first
+                    let found = shape(id.0, "weight").and_then(|s| s.get(1));
+                    conv.outputs = found.copied().unwrap_or(conv.outputs);
+                    conv.outputs
+                }
+                Op::ChannelMean | Op::ChannelMax => 1,
+                Op::Mul => node
+                    .inputs
+                    .iter()
+                    .map(|input| sizes[input.0])
+                    .fold(0, usize::max),
                 Op::Concat => node.inputs.iter().map(|input| sizes[input.0]).sum(),
                 _ => before,
             };
@@ -187,7 +204,7 @@ impl Candidate {
         for (ours, theirs, expected) in self.tensors(&nodes) {
             match layout.tensors.get(theirs.as_str()) {
                 None => problems.push(format!("missing  {theirs} {expected:?}")),
-                Some(found) if found.shape != expected => problems.push(format!(
+                Some(found) if !same_shape(&found.shape, &expected) => problems.push(format!(
                     "shape    {theirs} is {:?}, expected {expected:?}",
                     found.shape
                 )),
@@ -225,6 +242,15 @@ impl Candidate {
             names,
         })
     }
+}
+
+/// Whether two shapes are equal; a linear layer may be a 1×1 convolution in the other system.
+fn same_shape(theirs: &[usize], ours: &[usize]) -> bool {
+    let bare = |shape: &[usize]| match *shape {
+        [outputs, inputs, 1, 1] => [outputs, inputs].to_vec(),
+        _ => shape.to_vec(),
+    };
+    bare(theirs) == bare(ours)
 }
 
 /// What `cfg` says of a network, from its nodes.

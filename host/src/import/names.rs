@@ -91,6 +91,23 @@ fn torchvision_resnet(graph: &Graph, index: usize, head: &str) -> String {
     }
 }
 
+/// Whether a tensor is read in training only, or stands in the file a second time: the classifiers in the middle of
+/// GoogLeNet and Inception, and the projections that Residual Masking's masks hold beside the blocks that use them.
+pub(super) fn is_spare(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    match parts[..] {
+        ["aux1" | "aux2" | "AuxLogits", ..] => true,
+        [mask, module, _, _] => {
+            let numbered = |part: &str, stem: &str| {
+                part.strip_prefix(stem)
+                    .is_some_and(|n| n.parse::<u8>().is_ok())
+            };
+            numbered(mask, "mask") && numbered(module, "downsample")
+        }
+        _ => false,
+    }
+}
+
 /// `features.stage<s>.unit<u>.conv`, a stage ending with its pooling.
 fn pytorchcv_vgg(graph: &Graph, index: usize) -> String {
     let (mut stage, mut unit) = (1, 0);

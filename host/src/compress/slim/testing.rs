@@ -59,15 +59,7 @@ pub(super) fn logits(network: &Network) -> Vec<f32> {
 
 /// A 3×3 convolution at stride 1 without bias.
 pub(super) fn conv(inputs: usize, outputs: usize) -> Conv2d {
-    Conv2d {
-        inputs,
-        outputs,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-        groups: 1,
-        bias: false,
-    }
+    Conv2d::square(inputs, outputs, 3)
 }
 
 /// Ends a graph in a classifier over the mean of each channel.

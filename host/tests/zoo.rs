@@ -155,11 +155,7 @@ fn runtimes_agree(network: &Network, pixels: &[f32]) {
     let far = apart(&expected, &logits);
     assert!(far < 1e-4, "{name}: candle differs by {far}");
     let [channels, crop, _] = network.graph.input_shape();
-    let input = Preprocess {
-        crop,
-        tile: crop,
-        ..Preprocess::fer2013(channels)
-    };
+    let input = Preprocess::of_side(channels, crop);
     for (form, exported) in [("folded", &fold(network)), ("as it is", network)] {
         let file = to_onnx(exported, name, &Labels::fer2013(), &input).unwrap();
         let mut model = OnnxModel::load(&file).unwrap();

@@ -68,7 +68,7 @@ fn lively(graph: Graph, seed: u64) -> Network {
 /// A step against the gradient lowers the loss about as much as the gradient promises. Gives the network with the
 /// statistics of its images.
 fn training_lowers_the_loss(network: &Network, pixels: &[f32]) -> Network {
-    const PROMISED: f32 = 0.01;
+    const PROMISED: f32 = 0.002;
     let name = network.graph.name();
     let mut engine = NativeEngine::<f32>::new(network.graph.clone());
     let mut params = Params::new(network);

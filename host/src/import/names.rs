@@ -1,7 +1,7 @@
 //! Whose names the tensors have: one function a system, from our node to its module.
 //!
-//! Our own names are those of the first reference system (`graph/build`), so most checkpoints fit as they
-//! are.
+//! Our own names are those of the reference systems, of torchvision and of pytorchcv (`graph/build`), so most
+//! checkpoints fit as they are.
 
 use crate::graph::build::NAMES;
 use crate::graph::{Graph, Op};
@@ -20,10 +20,17 @@ pub(super) struct Naming {
 }
 
 const VGG: &[&str] = &["vgg11", "vgg13", "vgg16", "vgg19"];
-const GLOBAL_FIRST: &[&str] = &["resnet18-gap", "resnet18"];
+const GLOBAL_FIRST: &[&str] = &["resnet18-gap", "resnet18", "resnet34-gap", "resnet50-gap"];
+const IMAGENET_RESNETS: &[&str] = &[
+    "resnet18-imagenet",
+    "resnet34-imagenet",
+    "resnet50-imagenet",
+    "resnet101-imagenet",
+    "resnet152-imagenet",
+];
 
 /// Every naming, the likeliest first.
-pub(super) const NAMINGS: [Naming; 8] = [
+pub(super) const NAMINGS: [Naming; 9] = [
     Naming {
         name: "the reference systems",
         architectures: &NAMES,
@@ -60,6 +67,15 @@ pub(super) const NAMINGS: [Naming; 8] = [
         name: "torchvision",
         architectures: GLOBAL_FIRST,
         node: |graph, index| torchvision_resnet(graph, index, "fc.1"),
+        ends_in_average: false,
+    },
+    Naming {
+        name: "torchvision",
+        architectures: IMAGENET_RESNETS,
+        node: |graph, index| match own(graph, index).as_str() {
+            "fc" => "fc.1".to_owned(),
+            name => name.to_owned(),
+        },
         ends_in_average: false,
     },
     Naming {

@@ -196,8 +196,8 @@ mod tests {
         assert_eq!(ceil(14, 2, 2), 7);
         assert_eq!(ceil(7, 2, 2), 4);
         // a window that would start behind the map is not made
-        assert_eq!(ceil(3, 1, 2), 2);
-        assert_eq!(ceil(4, 1, 3), 2);
+        assert_eq!(ceil(3, 1, 3), 1);
+        assert_eq!(ceil(6, 2, 4), 2);
     }
 
     #[test]

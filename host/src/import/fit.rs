@@ -154,6 +154,7 @@ impl Candidate {
             found.and_then(|s| s.first()).copied().unwrap_or(published)
         };
         let last_pool = self
+            .known
             .base
             .nodes()
             .iter()

@@ -47,6 +47,17 @@ impl Preprocess {
         }
     }
 
+    /// The reference's input for a network that reads `crop` pixels a side: cut from 48-pixel tiles, or the whole of a
+    /// larger tile, as the references feed their 224-pixel networks.
+    pub fn of_side(channels: usize, crop: usize) -> Self {
+        let reference = Self::fer2013(channels);
+        Self {
+            tile: reference.tile.max(crop),
+            crop,
+            ..reference
+        }
+    }
+
     /// Checks every field; the manifest calls it, and so should whoever fills in the struct.
     ///
     /// # Errors
@@ -148,6 +159,18 @@ mod tests {
             input.validate().unwrap();
             assert_eq!(input.input_len(), channels * 44 * 44);
         }
+    }
+
+    #[test]
+    fn larger_inputs_read_whole_tiles() {
+        let sizes = |crop| {
+            let input = Preprocess::of_side(3, crop);
+            input.validate().unwrap();
+            [input.tile, input.crop]
+        };
+        assert_eq!(Preprocess::of_side(1, 44), Preprocess::fer2013(1));
+        assert_eq!(sizes(48), [48, 48]);
+        assert_eq!(sizes(224), [224, 224]);
     }
 
     #[test]

@@ -99,13 +99,31 @@ fn files_that_pytorch_writes_give_its_logits() {
     let Some(cases) = written("all", folder.path()) else {
         return;
     };
-    assert!(cases.len() >= 40, "{} files", cases.len());
+    assert!(cases.len() >= 50, "{} files", cases.len());
     let differences = cases.iter().map(|case| judge(folder.path(), case));
     let largest = differences.fold(0.0, f64::max);
     skip::note(&format!(
         "{} files of PyTorch: logits within {largest:.1e}",
         cases.len()
     ));
+}
+
+#[test]
+fn networks_of_torchvision_and_pytorchcv_give_their_logits() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(cases) = written("packages", folder.path()) else {
+        return;
+    };
+    if cases.is_empty() {
+        skip::note(
+            "SKIP: no torchvision and pytorchcv beside torch: their networks were not judged",
+        );
+        return;
+    }
+    for case in &cases {
+        let difference = judge(folder.path(), case);
+        skip::note(&format!("{}: logits within {difference:.1e}", case["file"]));
+    }
 }
 
 #[test]

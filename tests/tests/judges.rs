@@ -20,7 +20,7 @@ use fer_tools::export::{OnnxModel, compare, to_onnx};
 use fer_tools::graph::build::{Architecture, GraphBuilder, NAMES, build};
 use fer_tools::graph::exec::{Engine, NativeEngine, Params};
 use fer_tools::graph::fold::fold;
-use fer_tools::graph::{Conv2d, Graph, Network, Op, Pool, Role, init};
+use fer_tools::graph::{Border, Conv2d, Graph, Network, Op, Pool, Role, init};
 use fer_tools::judge::Candidate;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -136,13 +136,10 @@ fn lively(graph: Graph, seed: u64) -> Network {
 fn odds_and_ends() -> Graph {
     let (mut b, image) = GraphBuilder::new([3, 17, 17]);
     let conv = Conv2d {
-        inputs: 3,
-        outputs: 6,
-        kernel: 3,
         stride: 2,
-        padding: 0,
+        padding: Border::NONE,
         groups: 3,
-        bias: false,
+        ..Conv2d::square(3, 6, 3)
     };
     let x = b.norm("first", image, 3);
     let x = b.conv("grouped", x, conv);
@@ -150,9 +147,8 @@ fn odds_and_ends() -> Graph {
     let x = b.push("times", Op::Mul, &[x, side]);
     let x = b.push("both", Op::Concat, &[x, side]);
     let pool = Pool {
-        kernel: 3,
-        stride: 2,
-        padding: 1,
+        padding: Border::all(1),
+        ..Pool::new(3, 2)
     };
     let mean = b.push("mean", Op::AvgPool(pool), &[x]);
     let max = b.push("max", Op::MaxPool(pool), &[x]);
@@ -170,10 +166,7 @@ fn three_runtimes_agree_with_the_engine_on_every_architecture() {
     let Some(judges) = Judges::find() else { return };
     const IMAGES: usize = 5;
     let small = |name| {
-        let arch = Architecture {
-            width: 0.125,
-            ..Architecture::published(name)
-        };
+        let arch = Architecture::small(name).unwrap();
         build(&arch, 7).unwrap()
     };
     let mut graphs: Vec<Graph> = NAMES.into_iter().map(small).collect();

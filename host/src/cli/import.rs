@@ -122,10 +122,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         network,
         labels,
         // the reference systems scale pixels to 0 to 1 and no more
-        input: Preprocess {
-            crop,
-            ..Preprocess::fer2013(channels)
-        },
+        input: Preprocess::of_side(channels, crop),
         history: History {
             // the file does not say what it was trained on
             dataset: format!("unknown (imported from {})", args.file.display()),

@@ -100,7 +100,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
     for (table, options) in [("train", &plan.train), ("fine_tune", &fine_tune)] {
         options.validate().map_err(|e| wrong(table, &e))?;
     }
-    let dataset = data::open(&plan.data, &LoadOptions::default())?.dataset;
+    let load = LoadOptions {
+        tile: train::input_of(Some(&plan.network)).tile,
+        ..LoadOptions::default()
+    };
+    let dataset = data::open(&plan.data, &load)?.dataset;
     let path = |name: &str| args.out.join(name);
     let command = format!(
         "fer-tools pipeline {} --out {}",

@@ -80,6 +80,9 @@ struct NewRun {
     /// Image channels: 1 for grey, 3 for grey replicated as the references feed it
     #[arg(long, conflicts_with = "from", value_parser = clap::value_parser!(u8).range(1..=3))]
     channels: Option<u8>,
+    /// Side of the image in pixels; the published one if not given. Above 48, images are resized to it
+    #[arg(long, value_name = "PIXELS", conflicts_with = "from", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    size: Option<u16>,
     /// Probability of dropping a feature before the classifier
     #[arg(long, conflicts_with = "from")]
     dropout: Option<f32>,
@@ -229,6 +232,7 @@ impl NewRun {
         set(&mut network.width, self.width);
         set(&mut network.channels, self.channels.map(usize::from));
         set(&mut network.dropout, self.dropout);
+        network.size = self.size.map(usize::from).or(network.size);
         let train = &mut recipe.train;
         set(&mut train.epochs, self.epochs);
         set(&mut train.batch, self.batch);
@@ -344,17 +348,26 @@ fn start(
             None => error.into(),
         });
     }
-    let loaded = data::open(data, load)?;
+    let from = match &new.from {
+        Some(path) => Some(Checkpoint::load(path)?),
+        None => None,
+    };
+    let network = recipe.network.as_ref();
+    let tile = from
+        .as_ref()
+        .map_or_else(|| input_of(network).tile, |from| from.input.tile);
+    let load = LoadOptions {
+        tile,
+        ..load.clone()
+    };
+    let loaded = data::open(data, &load)?;
     let command = format!(
         "fer-tools {}",
         std::env::args().skip(1).collect::<Vec<_>>().join(" ")
     );
-    let mut start = match &new.from {
-        Some(path) => Checkpoint::load(path)?,
-        None => {
-            let network = recipe.network.as_ref();
-            fresh(network, recipe.train.seed, loaded.dataset.labels())?
-        }
+    let mut start = match from {
+        Some(from) => from,
+        None => fresh(network, recipe.train.seed, loaded.dataset.labels())?,
     };
     start.history.commands.push(command);
     let teacher = match &new.distill {
@@ -378,6 +391,13 @@ fn start(
     drive(trainer, every)
 }
 
+/// What a fresh network reads; the published VGG19 where none is asked for.
+pub(super) fn input_of(network: Option<&Architecture>) -> Preprocess {
+    let published = Architecture::published("vgg19");
+    let network = network.unwrap_or(&published);
+    Preprocess::of_side(network.channels, network.side())
+}
+
 /// A fresh network for `labels`; the published VGG19 where none is asked for.
 pub(super) fn fresh(
     network: Option<&Architecture>,
@@ -386,21 +406,21 @@ pub(super) fn fresh(
 ) -> Result<Checkpoint> {
     let published = Architecture::published("vgg19");
     let graph = build(network.unwrap_or(&published), labels.len())?;
-    let [channels, crop, _] = graph.input_shape();
     Ok(Checkpoint {
         network: init::fresh(graph, seed),
         labels: labels.clone(),
-        input: Preprocess {
-            crop,
-            ..Preprocess::fer2013(channels)
-        },
+        input: input_of(network),
         history: History::default(),
     })
 }
 
 fn resume(folder: &Path, load: &LoadOptions, device: &Device, every: Duration) -> Result<Outcome> {
-    let (_, state, _) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
-    let loaded = data::open(&state.data, load)?;
+    let (checkpoint, state, _) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
+    let load = LoadOptions {
+        tile: checkpoint.input.tile,
+        ..load.clone()
+    };
+    let loaded = data::open(&state.data, &load)?;
     let teacher = match &state.teacher {
         Some(path) => Some(Checkpoint::load(Path::new(path))?),
         None => None,

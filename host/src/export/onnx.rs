@@ -140,6 +140,11 @@ impl<'a> Writer<'a> {
         let (op, attributes) = match &node.op {
             Op::Input { .. } => return Ok(()),
             Op::Conv2d(conv) => ("Conv", conv_attributes(conv)),
+            Op::ConvTranspose2d(conv) => {
+                let side = [conv.kernel; 2];
+                let attributes = vec![ints("kernel_shape", &side), ints("strides", &side)];
+                ("ConvTranspose", attributes)
+            }
             Op::BatchNorm { eps, .. } => ("BatchNormalization", vec![float("epsilon", *eps)]),
             Op::Relu => ("Relu", vec![]),
             Op::Sigmoid => ("Sigmoid", vec![]),
@@ -158,13 +163,17 @@ impl<'a> Writer<'a> {
             }
             Op::Add => ("Add", vec![]),
             Op::Mul => {
-                let [map, gate] = [0, 1].map(|i| graph.shape(node.inputs[i]).len());
-                if map != gate {
-                    inputs[1] = self.spread(&node.name, inputs[1].clone())?;
+                let ranks = [0, 1].map(|i| graph.shape(node.inputs[i]).len());
+                if let Some(features) = (0..2).find(|&i| ranks[i] < ranks[1 - i]) {
+                    inputs[features] = self.spread(&node.name, inputs[features].clone())?;
                 }
                 ("Mul", vec![])
             }
+            Op::ChannelMean => ("ReduceMean", vec![ints("axes", &[1]), int("keepdims", 1)]),
+            Op::ChannelMax => ("ReduceMax", vec![ints("axes", &[1]), int("keepdims", 1)]),
+            Op::Softmax => ("Softmax", vec![int("axis", 1)]),
             Op::Concat => ("Concat", vec![int("axis", 1)]),
+            Op::Beside => ("Concat", vec![int("axis", 3)]),
             Op::Linear { .. } => ("Gemm", vec![int("transB", 1)]),
             Op::Flatten => ("Flatten", vec![int("axis", 1)]),
         };
@@ -201,10 +210,10 @@ impl<'a> Writer<'a> {
 
 fn conv_attributes(conv: &Conv2d) -> Vec<AttributeProto> {
     vec![
-        ints("dilations", &[1; 2]),
+        ints("dilations", &[conv.dilation; 2]),
         int("group", conv.groups),
-        ints("kernel_shape", &[conv.kernel; 2]),
-        ints("pads", &[conv.padding; 4]),
+        ints("kernel_shape", &conv.kernel),
+        ints("pads", &conv.padding.list()),
         ints("strides", &[conv.stride; 2]),
     ]
 }
@@ -212,7 +221,7 @@ fn conv_attributes(conv: &Conv2d) -> Vec<AttributeProto> {
 fn pool_attributes(pool: &Pool) -> Vec<AttributeProto> {
     vec![
         ints("kernel_shape", &[pool.kernel; 2]),
-        ints("pads", &[pool.padding; 4]),
+        ints("pads", &pool.padding.list()),
         ints("strides", &[pool.stride; 2]),
     ]
 }

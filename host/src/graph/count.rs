@@ -45,7 +45,12 @@ pub fn multiply_adds(graph: &Graph, id: NodeId) -> u64 {
     match &graph.node(id).op {
         Op::Conv2d(c) => {
             let outputs: u64 = graph.shape(id).iter().map(|&d| d as u64).product();
-            outputs * (c.inputs / c.groups * c.kernel * c.kernel) as u64
+            outputs * (c.inputs / c.groups * c.kernel[0] * c.kernel[1]) as u64
+        }
+        Op::ConvTranspose2d(c) => {
+            // blocks do not overlap: an output is one inner product over the channels
+            let outputs: u64 = graph.shape(id).iter().map(|&d| d as u64).product();
+            outputs * c.inputs as u64
         }
         Op::Linear { inputs, outputs } => (inputs * outputs) as u64,
         _ => 0,

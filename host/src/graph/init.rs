@@ -13,7 +13,9 @@ pub fn fresh(graph: Graph, seed: u64) -> Network {
     let mut weights = Weights::new();
     for node in graph.nodes() {
         let fan_in = match &node.op {
-            Op::Conv2d(c) => c.inputs / c.groups * c.kernel * c.kernel,
+            Op::Conv2d(c) => c.inputs / c.groups * c.kernel[0] * c.kernel[1],
+            // PyTorch counts the second dimension of the weights, which are the outputs here
+            Op::ConvTranspose2d(c) => c.outputs * c.kernel * c.kernel,
             Op::Linear { inputs, .. } => *inputs,
             _ => 1,
         };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array::Weights;
 use super::error::GraphError;
+use super::extent::{Border, side};
 use super::shape::infer;
 
 /// Index of a node in its graph.
@@ -15,7 +16,7 @@ use super::shape::infer;
 #[serde(transparent)]
 pub struct NodeId(pub usize);
 
-/// A 2-D convolution; its tensors are `weight [outputs, inputs / groups, kernel, kernel]` and,
+/// A 2-D convolution; its tensors are `weight [outputs, inputs / groups, height, width]` and,
 /// with `bias`, `bias [outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,14 +25,61 @@ pub struct Conv2d {
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// Side of the square kernel.
-    pub kernel: usize,
+    /// Height and width of the kernel.
+    #[serde(with = "side")]
+    pub kernel: [usize; 2],
     /// Step between windows.
     pub stride: usize,
-    /// Zero pixels added on every side.
-    pub padding: usize,
+    /// Zero pixels added around the map.
+    pub padding: Border,
+    /// Distance between the pixels that neighbouring taps of the kernel read.
+    #[serde(default = "near", skip_serializing_if = "is_near")]
+    pub dilation: usize,
     /// Channel groups; 1 is an ordinary, `inputs` a depthwise convolution.
     pub groups: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+fn near() -> usize {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_near(dilation: &usize) -> bool {
+    *dilation == 1
+}
+
+impl Conv2d {
+    /// A convolution with a square kernel and no bias that, where `side` is odd, keeps the map's size.
+    pub const fn square(inputs: usize, outputs: usize, side: usize) -> Self {
+        Self {
+            inputs,
+            outputs,
+            kernel: [side; 2],
+            stride: 1,
+            padding: Border::all(side / 2),
+            dilation: 1,
+            groups: 1,
+            bias: false,
+        }
+    }
+}
+
+/// A transposed convolution whose stride is its kernel: every pixel becomes a block of pixels of its own. Tensors
+/// `weight [inputs, outputs, kernel, kernel]` and, with `bias`, `bias [outputs]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvTranspose2d {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Side of the kernel, and step between blocks.
+    pub kernel: usize,
     /// Whether a bias is added.
     pub bias: bool,
 }
@@ -44,8 +92,19 @@ pub struct Pool {
     pub kernel: usize,
     /// Step between windows.
     pub stride: usize,
-    /// Border added on every side.
-    pub padding: usize,
+    /// Border added around the map, narrower than the window.
+    pub padding: Border,
+}
+
+impl Pool {
+    /// Windows of `kernel` pixels every `stride` pixels, without a border.
+    pub const fn new(kernel: usize, stride: usize) -> Self {
+        Self {
+            kernel,
+            stride,
+            padding: Border::NONE,
+        }
+    }
 }
 
 /// What a node does. Shapes below leave out the batch.
@@ -59,7 +118,9 @@ pub enum Op {
     },
     /// Convolution of one map.
     Conv2d(Conv2d),
-    /// Batch normalisation of one map; tensors `weight`, `bias`, `running_mean`, `running_var`.
+    /// Transposed convolution of one map.
+    ConvTranspose2d(ConvTranspose2d),
+    /// Batch normalisation of a map or of features; tensors `weight`, `bias`, `running_mean`, `running_var`.
     BatchNorm {
         /// Channels.
         channels: usize,
@@ -76,12 +137,21 @@ pub enum Op {
     AvgPool(Pool),
     /// Mean of each channel: `[c, h, w]` to `[c]`.
     GlobalAvgPool,
+    /// Mean over the channels: `[c, h, w]` to `[1, h, w]`.
+    ChannelMean,
+    /// Largest channel of each pixel: `[c, h, w]` to `[1, h, w]`.
+    ChannelMax,
+    /// `eˣ / Σ eˣ` over the channels of each pixel, or over features.
+    Softmax,
     /// Sum of two equal shapes.
     Add,
-    /// Product of two equal shapes, or of a map `[c, h, w]` and a gate `[c]`.
+    /// Product. Either side is repeated over the pixels where it has one, `[c]` or `[c, 1, 1]`, and over the
+    /// channels where it has one, `[1, h, w]`.
     Mul,
     /// Maps of equal size one behind the other in the channels.
     Concat,
+    /// Maps of equal channels and height side by side: `[c, h, w₁]`, `[c, h, w₂]` to `[c, h, w₁ + w₂]`.
+    Beside,
     /// Inner product; tensors `weight [outputs, inputs]`, `bias [outputs]`.
     Linear {
         /// Input features.
@@ -285,7 +355,15 @@ impl Node {
         };
         match &self.op {
             Op::Conv2d(c) => {
-                let shape = [c.outputs, c.inputs / c.groups, c.kernel, c.kernel];
+                let shape = [c.outputs, c.inputs / c.groups, c.kernel[0], c.kernel[1]];
+                let mut specs = vec![spec("weight", &shape, Role::Weight)];
+                if c.bias {
+                    specs.push(spec("bias", &[c.outputs], Role::Bias));
+                }
+                specs
+            }
+            Op::ConvTranspose2d(c) => {
+                let shape = [c.inputs, c.outputs, c.kernel, c.kernel];
                 let mut specs = vec![spec("weight", &shape, Role::Weight)];
                 if c.bias {
                     specs.push(spec("bias", &[c.outputs], Role::Bias));

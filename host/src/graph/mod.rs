@@ -5,6 +5,7 @@ pub mod build;
 pub mod count;
 mod error;
 pub mod exec;
+mod extent;
 pub mod fold;
 pub mod init;
 mod ir;
@@ -12,7 +13,8 @@ mod shape;
 
 pub use array::{Array, Weights};
 pub use error::GraphError;
-pub use ir::{Conv2d, Graph, Node, NodeId, Op, Pool, Role, TensorSpec};
+pub use extent::Border;
+pub use ir::{Conv2d, ConvTranspose2d, Graph, Node, NodeId, Op, Pool, Role, TensorSpec};
 
 /// A graph with its tensors: everything that is needed to run it.
 #[derive(Clone, Debug, PartialEq)]

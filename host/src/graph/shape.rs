@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::GraphError;
-use super::ir::{Conv2d, Node, NodeId, Op, Pool};
+use super::ir::{Conv2d, ConvTranspose2d, Node, NodeId, Op, Pool};
 use crate::ops::conv::ConvGeometry;
 use crate::ops::pool::PoolGeometry;
 
@@ -19,11 +19,21 @@ impl Conv2d {
             inputs: self.inputs,
             size,
             outputs: self.outputs,
-            kernel: [self.kernel; 2],
+            kernel: self.kernel,
             stride: self.stride,
-            padding: self.padding,
+            before: self.padding.before(),
+            after: self.padding.after(),
+            dilation: self.dilation,
             groups: self.groups,
         }
+    }
+}
+
+impl ConvTranspose2d {
+    /// The product behind it for `batch` maps of `size` pixels: a 1×1 convolution to all channels of a block.
+    pub fn geometry(&self, batch: usize, size: [usize; 2]) -> ConvGeometry {
+        Conv2d::square(self.inputs, self.outputs * self.kernel * self.kernel, 1)
+            .geometry(batch, size)
     }
 }
 
@@ -36,7 +46,8 @@ impl Pool {
             size: [h, w],
             kernel: self.kernel,
             stride: self.stride,
-            padding: self.padding,
+            before: self.padding.before(),
+            after: self.padding.after(),
         }
     }
 }
@@ -60,11 +71,7 @@ pub(super) fn infer(nodes: &[Node]) -> Result<Vec<Vec<usize>>, GraphError> {
             return Err(fail(format!("reads node {late}, which is not before it")));
         }
         let inputs: Vec<&[usize]> = node.inputs.iter().map(|id| &shapes[id.0][..]).collect();
-        let shape = output_shape(&node.op, &inputs).map_err(fail)?;
-        if shape.iter().any(|&d| d == 0 || d > LARGEST * 64) {
-            return Err(fail(format!("gives an impossible shape {shape:?}")));
-        }
-        shapes.push(shape);
+        shapes.push(output_shape(&node.op, &inputs).map_err(fail)?);
     }
     match shapes.last().map(Vec::as_slice) {
         Some([_classes]) => Ok(shapes),
@@ -108,7 +115,18 @@ fn expect(what: &str, found: usize, expected: usize) -> Result<(), String> {
     }
 }
 
-fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+/// The output shape of one operator on inputs of these shapes.
+pub(super) fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+    let shape = given(op, inputs)?;
+    if shape.iter().any(|&d| d == 0 || d > LARGEST * 64) {
+        return Err(format!(
+            "reads {inputs:?}, which would give an impossible shape {shape:?}"
+        ));
+    }
+    Ok(shape)
+}
+
+fn given(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
     match op {
         Op::Input { shape } => {
             if !inputs.is_empty() {
@@ -122,12 +140,17 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             let parts = [
                 ("inputs", conv.inputs),
                 ("outputs", conv.outputs),
-                ("kernel", conv.kernel),
+                ("kernel height", conv.kernel[0]),
+                ("kernel width", conv.kernel[1]),
                 ("stride", conv.stride),
+                ("dilation", conv.dilation),
                 ("groups", conv.groups),
             ];
             parts.iter().try_for_each(|&(what, v)| in_range(what, v))?;
-            in_range("padding + 1", conv.padding.saturating_add(1))?;
+            let border = conv.padding.list();
+            border
+                .iter()
+                .try_for_each(|p| in_range("padding + 1", p.saturating_add(1)))?;
             expect("channels", c, conv.inputs)?;
             if conv.inputs % conv.groups != 0 || conv.outputs % conv.groups != 0 {
                 return Err(format!(
@@ -137,6 +160,19 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             }
             let [oh, ow] = conv.geometry(1, [h, w]).output_size();
             Ok(vec![conv.outputs, oh, ow])
+        }
+        Op::ConvTranspose2d(conv) => {
+            let [c, h, w] = map_of(inputs)?;
+            in_range("outputs", conv.outputs)?;
+            in_range("kernel", conv.kernel)?;
+            expect("channels", c, conv.inputs)?;
+            let channels = conv.kernel * conv.kernel * conv.outputs;
+            if channels > LARGEST {
+                return Err(format!(
+                    "blocks of {channels} numbers, expected at most {LARGEST}"
+                ));
+            }
+            Ok(vec![conv.outputs, h * conv.kernel, w * conv.kernel])
         }
         Op::MaxPool(pool) | Op::AvgPool(pool) => {
             let [c, h, w] = map_of(inputs)?;
@@ -149,24 +185,25 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
                     PoolGeometry::LARGEST_KERNEL
                 ));
             }
-            if pool.padding * 2 > pool.kernel {
+            // every window must hold a pixel of the map
+            if let Some(wide) = pool.padding.list().iter().find(|&&p| p >= pool.kernel) {
                 return Err(format!(
-                    "padding {} is more than half the window {}",
-                    pool.padding, pool.kernel
+                    "padding {wide} is as wide as the window {}",
+                    pool.kernel
                 ));
             }
             let [oh, ow] = pool.geometry(1, [c, h, w]).output_size();
             Ok(vec![c, oh, ow])
         }
         Op::BatchNorm { channels, eps } => {
-            let [c, h, w] = map_of(inputs)?;
-            expect("channels", c, *channels)?;
+            let shape = one(inputs)?;
+            expect("channels", shape.first().copied().unwrap_or(0), *channels)?;
             if !(*eps > 0.0 && eps.is_finite()) {
                 return Err(format!("eps is {eps}, expected a positive number"));
             }
-            Ok(vec![c, h, w])
+            Ok(shape.to_vec())
         }
-        Op::Relu | Op::Sigmoid => Ok(one(inputs)?.to_vec()),
+        Op::Relu | Op::Sigmoid | Op::Softmax => Ok(one(inputs)?.to_vec()),
         Op::Dropout { p } => {
             if !(0.0..1.0).contains(p) {
                 return Err(format!("p is {p}, expected 0 up to 1"));
@@ -174,6 +211,10 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             Ok(one(inputs)?.to_vec())
         }
         Op::GlobalAvgPool => Ok(vec![map_of(inputs)?[0]]),
+        Op::ChannelMean | Op::ChannelMax => {
+            let [_, h, w] = map_of(inputs)?;
+            Ok(vec![1, h, w])
+        }
         Op::Flatten => Ok(vec![map_of(inputs)?.iter().product()]),
         Op::Linear {
             inputs: features,
@@ -192,10 +233,11 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             _ => Err(format!("reads {inputs:?}, expected two equal shapes")),
         },
         Op::Mul => match inputs {
-            [a, b] if a == b || (a.len() == 3 && b.len() == 1 && a[0] == b[0]) => Ok(a.to_vec()),
-            _ => Err(format!(
-                "reads {inputs:?}, expected two equal shapes or a map and its gate"
-            )),
+            [a, b] if a == b => Ok(a.to_vec()),
+            [a, b] => repeated(a, b).ok_or_else(|| {
+                format!("reads {inputs:?}, expected two equal shapes or a map and its gate")
+            }),
+            _ => Err(format!("reads {} nodes, expected 2", inputs.len())),
         },
         Op::Concat => match inputs {
             [[_, h, w], ..] if inputs.iter().all(|s| s.len() == 3 && s[1..] == [*h, *w]) => {
@@ -203,5 +245,27 @@ fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             }
             _ => Err(format!("reads {inputs:?}, expected maps of one size")),
         },
+        Op::Beside => match inputs {
+            [[c, h, _], ..] if inputs.iter().all(|s| s.len() == 3 && s[..2] == [*c, *h]) => {
+                Ok(vec![*c, *h, inputs.iter().map(|s| s[2]).sum()])
+            }
+            _ => Err(format!(
+                "reads {inputs:?}, expected maps of as many channels and rows"
+            )),
+        },
     }
+}
+
+/// The shape of a product whose sides are repeated over channels or pixels; at least one side is a map.
+fn repeated(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let [a, b] = match (a.len(), b.len()) {
+        (3, 1) | (1, 3) | (3, 3) => [a, b].map(|s| match *s {
+            [c, h, w] => [c, h, w],
+            _ => [s[0], 1, 1],
+        }),
+        _ => return None,
+    };
+    let channels = a[0] == b[0] || a[0] == 1 || b[0] == 1;
+    let pixels = a[1..] == b[1..] || a[1..] == [1, 1] || b[1..] == [1, 1];
+    (channels && pixels).then(|| (0..3).map(|i| a[i].max(b[i])).collect())
 }

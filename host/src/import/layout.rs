@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{Refusal, excerpt};
+use super::names::is_spare;
 use super::pickle::{Id, Object, Value};
 use super::torch::{TensorView, TorchFile};
 
@@ -31,7 +32,7 @@ pub(super) struct Layout<'a> {
     pub key: &'static str,
     /// Checked views of floating numbers; `module.` is dropped from the names.
     pub tensors: BTreeMap<&'a str, TensorView<'a>>,
-    /// Counters of BatchNorm, which are left out.
+    /// Tensors that no inference needs, which are left out: counters of BatchNorm, and spare ones.
     pub ignored: usize,
     /// `cfg`, where there is one.
     pub cfg: Option<Vec<Unit>>,
@@ -64,7 +65,7 @@ impl<'a> Layout<'a> {
             field: layout.field(name),
             problem,
         };
-        if name.rsplit('.').next() == Some(COUNTER) {
+        if name.rsplit('.').next() == Some(COUNTER) || is_spare(name) {
             self.ignored += 1;
             return Ok(());
         }

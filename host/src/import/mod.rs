@@ -63,7 +63,7 @@ pub struct Imported {
     pub key: &'static str,
     /// Whose names the tensors had, such as `torchvision`.
     pub naming: &'static str,
-    /// Tensors that no inference needs (`num_batches_tracked`).
+    /// Tensors that no inference needs (`num_batches_tracked`, classifiers that only train).
     pub ignored: usize,
 }
 
@@ -126,6 +126,15 @@ fn read(bytes: &[u8], arch: Option<&str>) -> Result<Imported, Refusal> {
             problem,
         })?;
         weights.insert(ours, Array::new(view.shape.clone(), numbers));
+    }
+    // the same numbers, in our shape where the other system writes a 1×1 convolution as a linear layer
+    for spec in fit.graph.tensors() {
+        if let Some(array) = weights.get_mut(&spec.name)
+            && array.shape() != spec.shape
+        {
+            let numbers = std::mem::replace(array, Array::new([0], Vec::new())).into_data();
+            *array = Array::new(spec.shape, numbers);
+        }
     }
     Ok(Imported {
         network: Network::new(fit.graph, weights).map_err(Refusal::Graph)?,

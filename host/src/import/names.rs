@@ -1,7 +1,7 @@
 //! Whose names the tensors have: one function a system, from our node to its module.
 //!
-//! Our own names are those of the first reference system (`graph/build`), so most checkpoints fit as they
-//! are.
+//! Our own names are those of the reference systems, of torchvision and of pytorchcv (`graph/build`), so most
+//! checkpoints fit as they are.
 
 use crate::graph::build::NAMES;
 use crate::graph::{Graph, Op};
@@ -20,10 +20,17 @@ pub(super) struct Naming {
 }
 
 const VGG: &[&str] = &["vgg11", "vgg13", "vgg16", "vgg19"];
-const GLOBAL_FIRST: &[&str] = &["resnet18-gap", "resnet18"];
+const GLOBAL_FIRST: &[&str] = &["resnet18-gap", "resnet18", "resnet34-gap", "resnet50-gap"];
+const IMAGENET_RESNETS: &[&str] = &[
+    "resnet18-imagenet",
+    "resnet34-imagenet",
+    "resnet50-imagenet",
+    "resnet101-imagenet",
+    "resnet152-imagenet",
+];
 
 /// Every naming, the likeliest first.
-pub(super) const NAMINGS: [Naming; 8] = [
+pub(super) const NAMINGS: [Naming; 9] = [
     Naming {
         name: "the reference systems",
         architectures: &NAMES,
@@ -63,6 +70,15 @@ pub(super) const NAMINGS: [Naming; 8] = [
         ends_in_average: false,
     },
     Naming {
+        name: "torchvision",
+        architectures: IMAGENET_RESNETS,
+        node: |graph, index| match own(graph, index).as_str() {
+            "fc" => "fc.1".to_owned(),
+            name => name.to_owned(),
+        },
+        ends_in_average: false,
+    },
+    Naming {
         name: "pytorchcv",
         architectures: VGG,
         node: pytorchcv_vgg,
@@ -88,6 +104,23 @@ fn torchvision_resnet(graph: &Graph, index: usize, head: &str) -> String {
     match own(graph, index).as_str() {
         "linear" => head.to_owned(),
         name => name.replace("shortcut.", "downsample."),
+    }
+}
+
+/// Whether a tensor is read in training only, or stands in the file a second time: the classifiers in the middle of
+/// GoogLeNet and Inception, and the projections that Residual Masking's masks hold beside the blocks that use them.
+pub(super) fn is_spare(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    match parts[..] {
+        ["aux1" | "aux2" | "AuxLogits", ..] => true,
+        [mask, module, _, _] => {
+            let numbered = |part: &str, stem: &str| {
+                part.strip_prefix(stem)
+                    .is_some_and(|n| n.parse::<u8>().is_ok())
+            };
+            numbered(mask, "mask") && numbered(module, "downsample")
+        }
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::depthwise;
 use super::element::Element;
 use super::gather::Gather;
 use super::product::{Product, odd_lines};
@@ -30,8 +31,12 @@ pub struct ConvGeometry {
     pub kernel: [usize; 2],
     /// Step between windows, the same on both axes.
     pub stride: usize,
-    /// Zero pixels added on every side.
-    pub padding: usize,
+    /// Zero pixels above and to the left.
+    pub before: [usize; 2],
+    /// Zero pixels below and to the right.
+    pub after: [usize; 2],
+    /// Distance between the pixels that neighbouring taps read.
+    pub dilation: usize,
     /// Channel groups; inputs and outputs are divisible by it.
     pub groups: usize,
 }
@@ -40,8 +45,9 @@ impl ConvGeometry {
     /// Output height and width; 0 where the kernel does not fit.
     pub fn output_size(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
-            (self.size[axis] + 2 * self.padding)
-                .checked_sub(self.kernel[axis])
+            let reach = self.dilation * self.kernel[axis].saturating_sub(1) + 1;
+            (self.size[axis] + self.before[axis] + self.after[axis])
+                .checked_sub(reach)
                 .map_or(0, |span| span / self.stride + 1)
         })
     }
@@ -122,6 +128,14 @@ impl Direction {
             Self::Backward => [outputs, inputs],
         }
     }
+
+    /// The walk over what each target pixel reads.
+    fn gather(self, geo: &ConvGeometry) -> Gather {
+        match self {
+            Self::Forward => Gather::forward(geo),
+            Self::Backward => Gather::backward(geo),
+        }
+    }
 }
 
 fn pack<E: Product>(
@@ -189,7 +203,7 @@ pub fn input_gradient<E: Product>(
     run(geo, Direction::Backward, dy, weight, None, packed, dx);
 }
 
-/// One pass, by tiles where the format has them and the convolution suits them.
+/// One pass, by the way that suits the convolution.
 fn run<E: Product>(
     geo: &ConvGeometry,
     direction: Direction,
@@ -200,6 +214,9 @@ fn run<E: Product>(
     target: &mut [E],
 ) {
     match E::TILED {
+        _ if depthwise::fits(geo) => {
+            depthwise::walk(&direction.gather(geo), source, weight, bias, target);
+        }
         Some(tiled) if winograd::fits(geo) => {
             winograd::pack(geo, direction, weight, &mut packed.tiled);
             (tiled.pass)(geo, direction, source, &packed.tiled, bias, target);
@@ -223,10 +240,7 @@ fn walk<E: Product>(
     if target.is_empty() {
         return;
     }
-    let gather = match direction {
-        Direction::Forward => Gather::forward(geo),
-        Direction::Backward => Gather::backward(geo),
-    };
+    let gather = direction.gather(geo);
     let [depth, columns] = direction.channels(geo);
     let target_channels = columns * geo.groups;
     let pixels = gather.pixels(geo.batch);
@@ -353,10 +367,10 @@ mod tests {
                 for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
                     for i in 0..gi {
                         for (ky, kx) in (0..kh).flat_map(|y| (0..kw).map(move |x| (y, x))) {
-                            let iy = oy * geo.stride + ky;
-                            let ix = ox * geo.stride + kx;
+                            let iy = oy * geo.stride + ky * geo.dilation;
+                            let ix = ox * geo.stride + kx * geo.dilation;
                             let (Some(iy), Some(ix)) =
-                                (iy.checked_sub(geo.padding), ix.checked_sub(geo.padding))
+                                (iy.checked_sub(geo.before[0]), ix.checked_sub(geo.before[1]))
                             else {
                                 continue;
                             };
@@ -453,7 +467,9 @@ mod tests {
                 outputs: 4,
                 kernel: [3, 3],
                 stride: 1,
-                padding: 1,
+                before: [1; 2],
+                after: [1; 2],
+                dilation: 1,
                 groups: 1,
             });
         }
@@ -469,9 +485,33 @@ mod tests {
                 outputs,
                 kernel: [3, 3],
                 stride: 1,
-                padding: 1,
+                before: [1; 2],
+                after: [1; 2],
+                dilation: 1,
                 groups,
             });
+        }
+    }
+
+    #[test]
+    fn depthwise_convolutions_of_many_channels() {
+        for (channels, kernel, stride, dilation) in
+            [(40, [3, 3], 1, 1), (33, [5, 5], 2, 1), (7, [3, 1], 1, 2)]
+        {
+            let geo = ConvGeometry {
+                batch: 3,
+                inputs: channels,
+                size: [9, 8],
+                outputs: channels,
+                kernel,
+                stride,
+                before: [1, 0],
+                after: [2, 1],
+                dilation,
+                groups: channels,
+            };
+            assert!(depthwise::fits(&geo));
+            check_formats(geo);
         }
     }
 
@@ -491,7 +531,9 @@ mod tests {
                 outputs,
                 kernel: [kernel; 2],
                 stride: 1,
-                padding: kernel / 2,
+                before: [kernel / 2; 2],
+                after: [kernel / 2; 2],
+                dilation: 1,
                 groups: 1,
             };
             assert!(shifted::fits(&geo));
@@ -515,7 +557,9 @@ mod tests {
                 outputs,
                 kernel: [3, 3],
                 stride: 1,
-                padding: 1,
+                before: [1; 2],
+                after: [1; 2],
+                dilation: 1,
                 groups: 1,
             };
             assert!(winograd::fits(&geo));
@@ -529,11 +573,12 @@ mod tests {
         fn agrees_with_the_definition(
             batch in 1usize..5, gi in 1usize..4, go in 1usize..4, groups in 1usize..4,
             h in 1usize..12, w in 1usize..12, kh in 1usize..5, kw in 1usize..5,
-            stride in 1usize..4, padding in 0usize..3,
+            stride in 1usize..4, before in [0usize..3, 0usize..3], after in [0usize..3, 0usize..3],
+            dilation in 1usize..4,
         ) {
             let geo = ConvGeometry {
                 batch, inputs: gi * groups, size: [h, w], outputs: go * groups,
-                kernel: [kh, kw], stride, padding, groups,
+                kernel: [kh, kw], stride, before, after, dilation, groups,
             };
             prop_assume!(geo.output_size().iter().all(|&s| s > 0));
             check_formats(geo);

@@ -48,8 +48,8 @@ impl Gather {
         let target = geo.output_size();
         let axis = |i: usize| {
             Axis::new(geo.kernel[i], target[i], |tap, at| {
-                (at * geo.stride + tap)
-                    .checked_sub(geo.padding)
+                (at * geo.stride + tap * geo.dilation)
+                    .checked_sub(geo.before[i])
                     .filter(|&source| source < geo.size[i])
             })
         };
@@ -68,8 +68,8 @@ impl Gather {
         let source = geo.output_size();
         let axis = |i: usize| {
             Axis::new(geo.kernel[i], geo.size[i], |tap, at| {
-                (at + geo.padding)
-                    .checked_sub(tap)
+                (at + geo.before[i])
+                    .checked_sub(tap * geo.dilation)
                     .filter(|span| span % geo.stride == 0)
                     .map(|span| span / geo.stride)
                     .filter(|&at| at < source[i])
@@ -88,6 +88,29 @@ impl Gather {
     /// Target pixels of `images` images.
     pub(super) fn pixels(&self, images: usize) -> usize {
         images * self.target[0] * self.target[1]
+    }
+
+    /// Height and width of the target maps.
+    pub(super) fn target(&self) -> [usize; 2] {
+        self.target
+    }
+
+    /// Pixels of a source map.
+    pub(super) fn source_pixels(&self) -> usize {
+        self.source[0] * self.source[1]
+    }
+
+    /// Taps of the kernel.
+    pub(super) fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The source pixel that a target pixel reads through a tap; `None` is the padding.
+    #[inline(always)]
+    pub(super) fn source(&self, tap: usize, [row, col]: [usize; 2]) -> Option<usize> {
+        let (ky, kx) = (tap / self.kernel[1], tap % self.kernel[1]);
+        let [y, x] = [self.rows.source(ky, row)?, self.cols.source(kx, col)?];
+        Some(y * self.source[1] + x)
     }
 
     /// Fills one row of `out` for each target pixel of `pixels`: for each tap of `taps` the

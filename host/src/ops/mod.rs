@@ -6,7 +6,11 @@
 //! kernels to a network.
 
 pub mod amx;
+pub mod blocks;
+pub mod broadcast;
+pub mod channel;
 pub mod conv;
+mod depthwise;
 pub mod element;
 mod gather;
 pub mod lanes;

@@ -22,8 +22,10 @@ pub struct PoolGeometry {
     pub kernel: usize,
     /// Step between windows.
     pub stride: usize,
-    /// Border added on every side; it never wins a maximum and counts as zero in an average.
-    pub padding: usize,
+    /// Border above and to the left; it never wins a maximum and counts as zero in an average.
+    pub before: [usize; 2],
+    /// Border below and to the right.
+    pub after: [usize; 2],
 }
 
 impl PoolGeometry {
@@ -32,8 +34,8 @@ impl PoolGeometry {
 
     /// Output height and width; 0 where the window does not fit.
     pub fn output_size(&self) -> [usize; 2] {
-        self.size.map(|size| {
-            (size + 2 * self.padding)
+        [0, 1].map(|axis| {
+            (self.size[axis] + self.before[axis] + self.after[axis])
                 .checked_sub(self.kernel)
                 .map_or(0, |span| span / self.stride + 1)
         })
@@ -48,11 +50,14 @@ impl PoolGeometry {
         )
     }
 
-    /// The input rows or columns that output `at` covers on an axis of `size`.
-    fn window(&self, at: usize, size: usize) -> std::ops::Range<usize> {
+    /// The input rows (axis 0) or columns (1) that output `at` covers.
+    fn window(&self, at: usize, axis: usize) -> std::ops::Range<usize> {
         let start = at * self.stride;
-        let end = (start + self.kernel).saturating_sub(self.padding).min(size);
-        start.saturating_sub(self.padding).min(end)..end
+        let before = self.before[axis];
+        let end = (start + self.kernel)
+            .saturating_sub(before)
+            .min(self.size[axis]);
+        start.saturating_sub(before).min(end)..end
     }
 
     /// Calls `visit(output pixel, input pixel, number of the input pixel in its window)` for every
@@ -60,12 +65,12 @@ impl PoolGeometry {
     #[inline(always)]
     fn for_each_pair(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let [oh, ow] = self.output_size();
-        let [h, w] = self.size;
+        let w = self.size[1];
         for oy in 0..oh {
             for ox in 0..ow {
                 let mut number = 0;
-                for iy in self.window(oy, h) {
-                    for ix in self.window(ox, w) {
+                for iy in self.window(oy, 0) {
+                    for ix in self.window(ox, 1) {
                         visit(oy * ow + ox, iy * w + ix, number);
                         number += 1;
                     }
@@ -231,7 +236,8 @@ mod tests {
             size: [size, size],
             kernel: 2,
             stride: 2,
-            padding: 0,
+            before: [0; 2],
+            after: [0; 2],
         }
     }
 
@@ -260,7 +266,8 @@ mod tests {
         let geo = PoolGeometry {
             kernel: 3,
             stride: 2,
-            padding: 1,
+            before: [1; 2],
+            after: [1; 2],
             ..geometry(4)
         };
         let x = [-1.0f32; 16];
@@ -269,6 +276,24 @@ mod tests {
         assert_eq!(y, [-1.0; 4]);
         average_forward(&geo, &x, &mut y);
         assert_eq!(y, [-4.0 / 9.0, -6.0 / 9.0, -6.0 / 9.0, -1.0]);
+    }
+
+    #[test]
+    fn a_border_on_one_side_rounds_the_output_up() {
+        let geo = PoolGeometry {
+            after: [1; 2],
+            ..geometry(5)
+        };
+        assert_eq!(geo.output_size(), [3, 3]);
+        let x: Vec<f32> = (0..25).map(|i| i as f32 - 30.0).collect();
+        let (mut y, mut winners) = ([0.0f32; 9], [0; 9]);
+        max_forward(&geo, &x, &mut y, &mut winners);
+        let last = [6, 8, 9, 16, 18, 19, 21, 23, 24];
+        assert_eq!(y, last.map(|i| x[i]));
+        let mut dx = [f32::NAN; 25];
+        max_backward(&geo, &winners, &[1.0; 9], &mut dx);
+        assert_eq!(dx.iter().sum::<f32>(), 9.0);
+        assert!(last.iter().all(|&i| dx[i] == 1.0));
     }
 
     #[test]

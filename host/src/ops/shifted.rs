@@ -26,9 +26,11 @@ const CHANNELS: usize = 16;
 /// between the pixels.
 pub(super) fn fits(geo: &ConvGeometry) -> bool {
     let [h, w] = geo.size;
-    let p = geo.padding;
+    let p = geo.before[0];
     geo.groups == 1
         && geo.stride == 1
+        && geo.dilation == 1
+        && [geo.before, geo.after] == [[p; 2]; 2]
         && geo.kernel.iter().all(|&k| k == 2 * p + 1)
         && geo.inputs >= CHANNELS
         && 2 * (h + p) * (w + p) <= 3 * h * w
@@ -89,7 +91,7 @@ pub(super) fn part(geo: &ConvGeometry, x: &[Bf16], dy: &[Bf16], part: &Part, sum
     let tiles = Tiles::new().expect("bfloat16 engines are made only where the processor has tiles");
     let stream = Stream {
         size: geo.size,
-        padding: geo.padding,
+        padding: geo.before[0],
         images: geo.batch,
     };
     let share = part.of(stream.len());

@@ -8,7 +8,7 @@ use super::conv::{ConvGeometry, tap_blocks};
 use super::gather::Gather;
 use super::product::{Product, odd_lines};
 use super::transpose::{NOWHERE, transpose};
-use super::{scratch, shifted, winograd};
+use super::{depthwise, scratch, shifted, winograd};
 
 /// Numbers of the transposed gradients of one chunk: 1.5 MiB in bfloat16.
 const GRADIENT_ROWS: usize = 3 << 18;
@@ -89,6 +89,10 @@ pub fn gradient<E: Product>(
         pixels(geo.size).and(pixels(geo.output_size())).is_ok(),
         "more pixels than numbers for them"
     );
+    if depthwise::fits(geo) {
+        depthwise::weight_gradient(&Gather::forward(geo), x, dy, dw);
+        return;
+    }
     let [inputs, outputs] = [geo.group_inputs(), geo.group_outputs()];
     let taps = geo.taps();
     let shift = E::SHIFTED.filter(|_| shifted::fits(geo));

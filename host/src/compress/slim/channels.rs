@@ -1,15 +1,16 @@
 //! Which channels of a graph have to be cut together, and which may be cut at all.
 //!
 //! Every node's output channels belong to classes. An ordinary convolution or linear layer starts new
-//! ones; everything that works on each channel alone hands them on; `Add` and `Mul` unite those of
-//! their two sides, because a sum or product has one channel count. A class is cut everywhere or
+//! ones; everything that works on each channel alone hands them on; `Add`, `Mul` and `Beside` unite those of
+//! their sides, because a sum or product has one channel count. A class is cut everywhere or
 //! nowhere.
 //!
 //! Cutting must not change what the other channels see. Channels meet only where a convolution or
 //! linear layer mixes them, so a class is prunable when each of its channels is exactly zero at every
 //! such place once γ and β of the class's BatchNorms are zero. That is decided by following zeros
 //! through the graph: BatchNorm makes one; ReLU, pooling and dropout keep it; a sum is zero when both
-//! sides are, a product when one is; `sigmoid(0)` is not, nor is a convolution's own output.
+//! sides are, a product when one is; `sigmoid(0)` is not, nor is a convolution's own output. Mean, maximum and
+//! softmax over the channels count a zero as a channel, so what they read is never cut.
 
 use super::keep::Keep;
 use super::sets::Sets;
@@ -111,9 +112,18 @@ fn tie(graph: &Graph, sets: &mut Sets) -> Vec<Vec<usize>> {
             Op::Linear { outputs, .. } => sets.grow(*outputs),
             Op::Conv2d(conv) if Mixing::of(conv) == Mixing::Depthwise => input(0).clone(),
             Op::Conv2d(conv) => sets.grow(conv.outputs),
-            Op::Add | Op::Mul => {
-                for (&a, &b) in input(0).iter().zip(input(1)) {
-                    sets.unite(a, b);
+            Op::ConvTranspose2d(conv) => sets.grow(conv.outputs),
+            Op::ChannelMean | Op::ChannelMax => sets.grow(1),
+            // one channel that is repeated over the others is tied to none of them
+            Op::Mul if input(0).len() != input(1).len() => {
+                let wide = usize::from(input(0).len() < input(1).len());
+                input(wide).clone()
+            }
+            Op::Add | Op::Mul | Op::Beside => {
+                for i in 1..node.inputs.len() {
+                    for (&a, &b) in input(0).iter().zip(input(i)) {
+                        sets.unite(a, b);
+                    }
                 }
                 input(0).clone()
             }
@@ -160,7 +170,10 @@ fn prunable(graph: &Graph, of: &[Vec<usize>], count: usize) -> Vec<bool> {
                 pin(&mut pinned, &of[node.inputs[0].0]);
                 pin(&mut pinned, &of[id.0]);
             }
-            Op::Conv2d(_) | Op::Linear { .. } => {
+            Op::ChannelMean | Op::ChannelMax | Op::Softmax => {
+                pin(&mut pinned, &of[node.inputs[0].0]);
+            }
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. } => {
                 let read = node.inputs[0].0;
                 for (&class, &silent) in of[read].iter().zip(&silent[read]) {
                     pinned[class] |= !silent;
@@ -181,20 +194,25 @@ fn silent(graph: &Graph, of: &[Vec<usize>]) -> Vec<Vec<bool>> {
     for (id, node) in graph.iter() {
         let channels = of[id.0].len();
         let input = |i: usize| &silent[node.inputs[i].0];
-        let pair = |join: fn(bool, bool) -> bool| -> Vec<bool> {
-            let sides = input(0).iter().zip(input(1));
-            sides.map(|(&a, &b)| join(a, b)).collect()
-        };
+        // of a side with one channel, that one
+        let side = |i: usize, channel: usize| input(i)[channel.min(input(i).len() - 1)];
         let here = match &node.op {
             Op::BatchNorm { .. } => vec![true; channels],
             Op::Conv2d(conv) if Mixing::of(conv) == Mixing::Depthwise && !conv.bias => {
                 input(0).clone()
             }
-            Op::Input { .. } | Op::Conv2d(_) | Op::Linear { .. } | Op::Sigmoid => {
-                vec![false; channels]
-            }
-            Op::Add => pair(|a, b| a && b),
-            Op::Mul => pair(|a, b| a || b),
+            Op::Input { .. }
+            | Op::Conv2d(_)
+            | Op::ConvTranspose2d(_)
+            | Op::Linear { .. }
+            | Op::Sigmoid
+            | Op::ChannelMean
+            | Op::ChannelMax
+            | Op::Softmax => vec![false; channels],
+            Op::Add | Op::Beside => (0..channels)
+                .map(|c| (0..node.inputs.len()).all(|i| side(i, c)))
+                .collect(),
+            Op::Mul => (0..channels).map(|c| side(0, c) || side(1, c)).collect(),
             op => hand_on(op, graph, node, &silent),
         };
         silent.push(here);

@@ -2,7 +2,9 @@
 
 use super::channels::Mixing;
 use super::keep::Keep;
-use crate::graph::{Array, Conv2d, Graph, GraphError, Network, Node, NodeId, Op, Weights};
+use crate::graph::{
+    Array, Conv2d, ConvTranspose2d, Graph, GraphError, Network, Node, NodeId, Op, Weights,
+};
 
 /// The graph with the dropped channels gone; names, order and the image stay.
 ///
@@ -32,6 +34,11 @@ fn cut_op(node: &Node, id: NodeId, keep: &Keep) -> Op {
                 ..*conv
             })
         }
+        Op::ConvTranspose2d(conv) => Op::ConvTranspose2d(ConvTranspose2d {
+            inputs: keep.kept(node.inputs[0]),
+            outputs: keep.kept(id),
+            ..*conv
+        }),
         Op::BatchNorm { eps, .. } => Op::BatchNorm {
             channels: keep.kept(id),
             eps: *eps,
@@ -61,6 +68,12 @@ pub fn cut(network: &Network, keep: &Keep) -> Result<Network, GraphError> {
         };
         for spec in node.tensors() {
             let tensor = &network.weights[&spec.name];
+            if let (Op::ConvTranspose2d(_), 4) = (&node.op, spec.shape.len()) {
+                // inputs first
+                let rows = keep.mask(node.inputs[0]);
+                weights.insert(spec.name, slice(tensor, rows, Some(keep.mask(id))));
+                continue;
+            }
             // vectors (bias, γ, β, statistics) have rows only
             let columns = columns.filter(|_| spec.shape.len() > 1);
             weights.insert(spec.name, slice(tensor, keep.mask(id), columns));

@@ -166,7 +166,10 @@ fn floor(graph: &Graph, channels: &Channels, order: &[usize], min_channels: usiz
     }
     let mut floor = vec![false; channels.count()];
     for (id, node) in graph.iter() {
-        if matches!(node.op, Op::Conv2d(_) | Op::Linear { .. }) {
+        if matches!(
+            node.op,
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. }
+        ) {
             let mut outputs = channels.classes(id).to_vec();
             outputs.sort_by_key(|&class| std::cmp::Reverse(place[class]));
             for &class in outputs.iter().take(min_channels) {

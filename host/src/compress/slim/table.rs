@@ -10,7 +10,7 @@ use crate::graph::{Graph, Node, Op};
 pub struct LayerCost {
     /// Output channels or features.
     pub channels: usize,
-    /// Trained numbers, those of the BatchNorm right behind a convolution included.
+    /// Trained numbers, those of the BatchNorm right behind a layer included.
     pub parameters: u64,
     /// Multiply-adds for one image.
     pub multiply_adds: u64,
@@ -44,7 +44,7 @@ pub struct LayerRow {
 pub struct Report {
     /// The graph's name.
     pub network: String,
-    /// Convolutions and linear layers in graph order, and BatchNorms with no convolution right before.
+    /// Convolutions and linear layers in graph order, and BatchNorms with neither right before.
     pub layers: Vec<LayerRow>,
     /// Totals before.
     pub before: Totals,
@@ -90,7 +90,10 @@ fn layers(graph: &Graph) -> Vec<(String, LayerCost)> {
             cost.bytes += bytes;
             continue;
         }
-        if matches!(node.op, Op::Conv2d(_)) {
+        if matches!(
+            node.op,
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. }
+        ) {
             row_of[id.0] = Some(rows.len());
         }
         let cost = LayerCost {
@@ -119,7 +122,7 @@ fn totals(graph: &Graph) -> Totals {
     let counts = Counts::of(graph);
     let convolutions = graph
         .iter()
-        .filter(|(_, node)| matches!(node.op, Op::Conv2d(_)));
+        .filter(|(_, node)| matches!(node.op, Op::Conv2d(_) | Op::ConvTranspose2d(_)));
     Totals {
         cost: LayerCost {
             channels: convolutions.map(|(id, _)| graph.shape(id)[0]).sum(),

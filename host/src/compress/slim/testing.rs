@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::graph::build::{Architecture, GraphBuilder, build};
 use crate::graph::exec::{Engine, NativeEngine, Params};
-use crate::graph::{Conv2d, Graph, Network, NodeId, Op, Role, init};
+use crate::graph::{Conv2d, ConvTranspose2d, Graph, Network, NodeId, Op, Pool, Role, init};
 
 /// A published architecture at an eighth of its width, one channel of image.
 pub(super) fn small(name: &str) -> Graph {
@@ -59,15 +59,7 @@ pub(super) fn logits(network: &Network) -> Vec<f32> {
 
 /// A 3×3 convolution at stride 1 without bias.
 pub(super) fn conv(inputs: usize, outputs: usize) -> Conv2d {
-    Conv2d {
-        inputs,
-        outputs,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-        groups: 1,
-        bias: false,
-    }
+    Conv2d::square(inputs, outputs, 3)
 }
 
 /// Ends a graph in a classifier over the mean of each channel.
@@ -96,8 +88,8 @@ pub(super) fn node(graph: &Graph, name: &str) -> NodeId {
     found.unwrap_or_else(|| panic!("no node `{name}`")).0
 }
 
-/// Any network: layers with and without BatchNorm, depthwise and grouped convolutions, sums, gates and
-/// concatenations in any order.
+/// Any network: layers with and without BatchNorm, depthwise, grouped and transposed convolutions, sums, gates of every
+/// form, softmax and concatenations in any order.
 pub(super) fn any_network() -> impl Strategy<Value = Network> {
     any::<u64>().prop_map(|seed| network(random_graph(seed), seed))
 }
@@ -123,7 +115,7 @@ fn random_graph(seed: u64) -> Graph {
     for step in 0..rng.random_range(2..12) {
         let from = *maps.choose(&mut rng).unwrap();
         let name = format!("n{step}");
-        let map = match rng.random_range(0..8) {
+        let map = match rng.random_range(0..14) {
             0 if from.side >= 4 => Map {
                 id: b.halve(name, from.id),
                 side: from.side / 2,
@@ -163,6 +155,45 @@ fn random_graph(seed: u64) -> Graph {
                 let id = b.push(format!("{name}.join"), op, &[from.id, gate]);
                 Map { id, ..from }
             }
+            5 => attended(&mut b, &name, from),
+            6 if from.side <= 4 => {
+                let up = ConvTranspose2d {
+                    inputs: from.channels,
+                    outputs: 4,
+                    kernel: 2,
+                    bias: rng.random(),
+                };
+                let op = Op::ConvTranspose2d(up);
+                let mut id = b.push(format!("{name}.up"), op, &[from.id]);
+                if rng.random_bool(0.8) {
+                    id = b.norm(format!("{name}.norm"), id, 4);
+                }
+                Map {
+                    id,
+                    channels: 4,
+                    side: 2 * from.side,
+                }
+            }
+            7 => {
+                let mask = b.push(format!("{name}.mask"), Op::Softmax, &[from.id]);
+                let id = b.push(format!("{name}.masked"), Op::Mul, &[from.id, mask]);
+                Map { id, ..from }
+            }
+            8 => {
+                // both pixels see the same small network
+                let whole = Pool::new(from.side, from.side);
+                let mean = b.push(format!("{name}.mean"), Op::AvgPool(whole), &[from.id]);
+                let max = b.push(format!("{name}.max"), Op::MaxPool(whole), &[from.id]);
+                let both = b.push(format!("{name}.both"), Op::Beside, &[mean, max]);
+                let point = Conv2d {
+                    bias: true,
+                    ..Conv2d::square(from.channels, from.channels, 1)
+                };
+                let both = b.conv(format!("{name}.shared"), both, point);
+                let gate = b.push(format!("{name}.half"), Op::GlobalAvgPool, &[both]);
+                let id = b.push(format!("{name}.mul"), Op::Mul, &[gate, from.id]);
+                Map { id, ..from }
+            }
             _ => {
                 let outputs = rng.random_range(1..4) * 4;
                 random_layer(&mut b, &mut rng, &name, from, outputs)
@@ -180,6 +211,24 @@ fn random_graph(seed: u64) -> Graph {
     };
     b.linear("logits", id, features, 3);
     b.finish(format!("random-{seed}")).unwrap()
+}
+
+/// `x · (1 + sigmoid(channels · places))`, the places from mean and maximum over the channels.
+fn attended(b: &mut GraphBuilder, name: &str, from: Map) -> Map {
+    let part = |part: &str| format!("{name}.{part}");
+    let mean = b.push(part("level"), Op::ChannelMean, &[from.id]);
+    let max = b.push(part("peak"), Op::ChannelMax, &[from.id]);
+    let places = b.push(part("places"), Op::Concat, &[mean, max]);
+    let places = b.conv(part("conv"), places, conv(2, 1));
+    let places = b.norm(part("norm"), places, 1);
+    let features = b.push(part("squeeze"), Op::GlobalAvgPool, &[from.id]);
+    let channels = b.dense(part("fc"), features, from.channels);
+    let channels = b.norm(part("fc.norm"), channels, from.channels);
+    let outer = b.push(part("outer"), Op::Mul, &[channels, places]);
+    let gate = b.push(part("gate"), Op::Sigmoid, &[outer]);
+    let gated = b.push(part("mul"), Op::Mul, &[from.id, gate]);
+    let id = b.push(part("add"), Op::Add, &[from.id, gated]);
+    Map { id, ..from }
 }
 
 /// A convolution of any kind, mostly with a BatchNorm, at times with a ReLU.

@@ -1,75 +1,133 @@
 //! The architectures: short functions that return a graph.
 //!
-//! Node names are those of the reference systems' PyTorch modules, so that their weights fit by name.
+//! Node names are those of the reference systems' PyTorch modules, so that their weights fit by name. No builder
+//! loads weights: a network is drawn at random ([`init::fresh`](super::init::fresh)), imported, or read from a
+//! checkpoint, and the user says which.
 
+mod architecture;
 mod builder;
+mod densenet;
+mod efficientnet;
+mod ferplus;
+mod googlenet;
+mod inception;
+mod pytorchcv;
+mod resmasking;
 mod resnet;
+mod resnet_cifar;
+mod resnet_small;
+mod torchvision_vgg;
 mod vgg;
+mod vggface;
 mod vggnet;
 
+pub use architecture::Architecture;
 pub use builder::GraphBuilder;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Graph, GraphError};
+use resnet::Block::{Basic, Bottleneck};
+use resnet_cifar::Pooling::{Global, TopLeft4x4};
 
-/// The names that [`build`] knows.
-pub const NAMES: [&str; 7] = [
-    "vgg11",
-    "vgg13",
-    "vgg16",
-    "vgg19",
-    "resnet18",
-    "resnet18-gap",
-    "vggnet",
+/// What is published about an architecture.
+struct Published {
+    name: &'static str,
+    /// Image channels.
+    channels: usize,
+    /// Image side in pixels.
+    size: usize,
+    /// Probability of dropping a feature before the classifier; 0 where the reference has no dropout.
+    dropout: f32,
+    build: fn(&Architecture, usize) -> Result<Graph, GraphError>,
+}
+
+const fn entry(
+    name: &'static str,
+    [channels, size]: [usize; 2],
+    dropout: f32,
+    build: fn(&Architecture, usize) -> Result<Graph, GraphError>,
+) -> Published {
+    Published {
+        name,
+        channels,
+        size,
+        dropout,
+        build,
+    }
+}
+
+/// Every architecture, in the order of [`NAMES`].
+const ZOO: [Published; 36] = [
+    entry("vgg11", [3, 44], 0.5, vgg::build),
+    entry("vgg13", [3, 44], 0.5, vgg::build),
+    entry("vgg16", [3, 44], 0.5, vgg::build),
+    entry("vgg19", [3, 44], 0.5, vgg::build),
+    entry("resnet18", [3, 44], 0.5, |a, n| {
+        resnet_cifar::build(a, n, Basic, [2, 2, 2, 2], TopLeft4x4)
+    }),
+    entry("resnet18-gap", [3, 44], 0.5, |a, n| {
+        resnet_cifar::build(a, n, Basic, [2, 2, 2, 2], Global)
+    }),
+    entry("resnet34-gap", [3, 44], 0.5, |a, n| {
+        resnet_cifar::build(a, n, Basic, [3, 4, 6, 3], Global)
+    }),
+    entry("resnet50-gap", [3, 44], 0.5, |a, n| {
+        resnet_cifar::build(a, n, Bottleneck, [3, 4, 6, 3], Global)
+    }),
+    entry("vggnet", [1, 48], 0.5, vggnet::build),
+    entry("resnet", [1, 48], 0.0, resnet_small::build),
+    entry("ferplus-vgg13", [1, 64], 0.5, ferplus::build),
+    entry("alexnet", [3, 224], 0.5, torchvision_vgg::alexnet),
+    entry("vgg11-imagenet", [3, 224], 0.5, torchvision_vgg::plain),
+    entry("vgg13-imagenet", [3, 224], 0.5, torchvision_vgg::plain),
+    entry("vgg16-imagenet", [3, 224], 0.5, torchvision_vgg::plain),
+    entry("vgg19-imagenet", [3, 224], 0.5, torchvision_vgg::plain),
+    entry("vgg11_bn", [3, 224], 0.5, torchvision_vgg::normalised),
+    entry("vgg13_bn", [3, 224], 0.5, torchvision_vgg::normalised),
+    entry("vgg16_bn", [3, 224], 0.5, torchvision_vgg::normalised),
+    entry("vgg19_bn", [3, 224], 0.5, torchvision_vgg::normalised),
+    entry("resnet18-imagenet", [3, 224], 0.0, |a, n| {
+        resnet::build(a, n, Basic, [2, 2, 2, 2])
+    }),
+    entry("resnet34-imagenet", [3, 224], 0.0, |a, n| {
+        resnet::build(a, n, Basic, [3, 4, 6, 3])
+    }),
+    entry("resnet50-imagenet", [3, 224], 0.0, |a, n| {
+        resnet::build(a, n, Bottleneck, [3, 4, 6, 3])
+    }),
+    entry("resnet101-imagenet", [3, 224], 0.0, |a, n| {
+        resnet::build(a, n, Bottleneck, [3, 4, 23, 3])
+    }),
+    entry("resnet152-imagenet", [3, 224], 0.0, |a, n| {
+        resnet::build(a, n, Bottleneck, [3, 8, 36, 3])
+    }),
+    entry("googlenet", [3, 224], 0.2, googlenet::build),
+    entry("inception_v3", [3, 299], 0.5, inception::build),
+    entry("densenet121", [3, 224], 0.0, densenet::build),
+    entry("efficientnet_b2b", [3, 224], 0.3, efficientnet::build),
+    entry("cbam_resnet50", [3, 224], 0.0, pytorchcv::cbam),
+    entry("bam_resnet50", [3, 224], 0.0, pytorchcv::bam),
+    entry("resnet50-vggface2", [3, 224], 0.3, vggface::resnet50),
+    entry("senet50-vggface2", [3, 224], 0.3, vggface::senet50),
+    entry("resmasking", [3, 224], 0.0, resmasking::plain),
+    entry("resmasking_dropout1", [3, 224], 0.4, resmasking::dropout1),
+    entry("resmasking_dropout2", [3, 224], 0.5, resmasking::dropout2),
 ];
 
-/// What can be chosen about an architecture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Architecture {
-    /// One of [`NAMES`].
-    pub name: String,
-    /// Multiplies the channel counts, rounded to multiples of 4; 1 is the published network.
-    #[serde(default = "one")]
-    pub width: f64,
-    /// Image channels: 1, or 3 for grey replicated as the references feed it.
-    #[serde(default = "three")]
-    pub channels: usize,
-    /// Probability of dropping a feature before the classifier.
-    #[serde(default = "half")]
-    pub dropout: f32,
-}
+/// The names that [`build`] knows.
+pub const NAMES: [&str; ZOO.len()] = names();
 
-fn one() -> f64 {
-    1.0
-}
-
-fn three() -> usize {
-    3
-}
-
-fn half() -> f32 {
-    0.5
-}
-
-impl Architecture {
-    /// The published network of that name: full width, three channels (`vggnet`: one), dropout 0.5.
-    pub fn published(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            width: 1.0,
-            channels: if name == "vggnet" { 1 } else { 3 },
-            dropout: 0.5,
-        }
+const fn names() -> [&'static str; ZOO.len()] {
+    let mut names = [""; ZOO.len()];
+    let mut i = 0;
+    while i < ZOO.len() {
+        names[i] = ZOO[i].name;
+        i += 1;
     }
+    names
+}
 
-    fn scale(&self, channels: usize) -> usize {
-        if self.width == 1.0 {
-            return channels;
-        }
-        (((channels as f64 * self.width) / 4.0).round() as usize * 4).max(4)
-    }
+fn published(name: &str) -> Option<&'static Published> {
+    const { &ZOO }.iter().find(|entry| entry.name == name)
 }
 
 /// Builds an architecture for `classes` classes.
@@ -77,68 +135,13 @@ impl Architecture {
 /// # Errors
 /// When the name is unknown or a choice is out of range.
 pub fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
+    let entry =
+        published(&arch.name).ok_or_else(|| GraphError::UnknownArchitecture(arch.name.clone()))?;
     if !(arch.width > 0.0 && arch.width <= 4.0) {
-        return Err(GraphError::Node {
-            node: arch.name.clone(),
-            problem: format!("width is {}, expected above 0 up to 4", arch.width),
-        });
+        return Err(arch.problem(format!("width is {}, expected above 0 up to 4", arch.width)));
     }
-    match arch.name.as_str() {
-        "vgg11" | "vgg13" | "vgg16" | "vgg19" => vgg::build(arch, classes),
-        "resnet18" => resnet::resnet18(arch, classes, resnet::Pooling::TopLeft4x4),
-        "resnet18-gap" => resnet::resnet18(arch, classes, resnet::Pooling::Global),
-        "vggnet" => vggnet::build(arch, classes),
-        other => Err(GraphError::UnknownArchitecture(other.into())),
-    }
+    (entry.build)(arch, classes)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::count::Counts;
-    use super::*;
-
-    fn parameters(name: &str) -> u64 {
-        let graph = build(&Architecture::published(name), 7).unwrap();
-        Counts::of(&graph).parameters
-    }
-
-    #[test]
-    fn parameter_counts_equal_the_references() {
-        // seeds.md sections 1.2 and 5
-        assert_eq!(parameters("vgg19"), 20_038_983);
-        assert_eq!(parameters("vgg16"), 14_726_727);
-        assert_eq!(parameters("vgg13"), 9_414_471);
-        assert_eq!(parameters("vgg11"), 9_229_575);
-        assert_eq!(parameters("resnet18"), 11_172_423);
-        assert_eq!(parameters("resnet18-gap"), 11_172_423);
-        assert_eq!(parameters("vggnet"), 6_016_647);
-    }
-
-    #[test]
-    fn width_scales_channels_and_keeps_the_classes() {
-        let arch = Architecture {
-            width: 0.25,
-            channels: 1,
-            ..Architecture::published("vgg19")
-        };
-        let graph = build(&arch, 8).unwrap();
-        assert_eq!(graph.classes(), 8);
-        assert_eq!(graph.input_shape(), [1, 44, 44]);
-        assert!(Counts::of(&graph).parameters < 20_038_983 / 15);
-    }
-
-    #[test]
-    fn an_unknown_name_lists_the_known_ones() {
-        let error = build(&Architecture::published("vgg20"), 7).unwrap_err();
-        assert!(error.to_string().contains("vgg19"), "{error}");
-    }
-
-    #[test]
-    fn a_graph_survives_json() {
-        for name in NAMES {
-            let graph = build(&Architecture::published(name), 7).unwrap();
-            let text = serde_json::to_string(&graph).unwrap();
-            assert_eq!(serde_json::from_str::<Graph>(&text).unwrap(), graph);
-        }
-    }
-}
+mod tests;

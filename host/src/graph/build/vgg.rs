@@ -5,9 +5,9 @@ use super::Architecture;
 use super::builder::{GraphBuilder, conv3x3};
 use crate::graph::{Graph, GraphError, Op, Pool};
 
-/// Channels of a convolution, or 0 for a pooling.
-fn layout(name: &str) -> &'static [usize] {
-    match name {
+/// Channels of a convolution, or 0 for a pooling; of the configuration that a name begins with.
+pub(super) fn layout(name: &str) -> &'static [usize] {
+    match name.get(..5).unwrap_or(name) {
         "vgg11" => &[64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0],
         "vgg13" => &[
             64, 64, 0, 128, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0,
@@ -23,7 +23,7 @@ fn layout(name: &str) -> &'static [usize] {
 }
 
 pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
-    let (mut b, mut x) = GraphBuilder::new([arch.channels, 44, 44]);
+    let (mut b, mut x) = GraphBuilder::new(arch.image());
     let mut channels = arch.channels;
     // numbered as in a PyTorch `Sequential`
     let mut index = 0;
@@ -44,14 +44,9 @@ pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphE
         channels = width;
     }
     // the reference ends in a 1×1 average of a 1×1 map; kept so that names and shapes line up
-    let pool = Pool {
-        kernel: 1,
-        stride: 1,
-        padding: 0,
-    };
-    x = b.push(name(), Op::AvgPool(pool), &[x]);
+    x = b.push(name(), Op::AvgPool(Pool::new(1, 1)), &[x]);
     x = b.push("flatten", Op::Flatten, &[x]);
     x = b.push("dropout", Op::Dropout { p: arch.dropout }, &[x]);
-    b.linear("classifier", x, channels, classes);
+    b.dense("classifier", x, classes);
     b.finish(arch.name.clone())
 }

@@ -6,7 +6,7 @@ use super::builder::{GraphBuilder, conv3x3};
 use crate::graph::{Graph, GraphError, Op};
 
 pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
-    let (mut b, mut x) = GraphBuilder::new([arch.channels, 48, 48]);
+    let (mut b, mut x) = GraphBuilder::new(arch.image());
     let mut channels = arch.channels;
     for (block, widths) in [&[32][..], &[64], &[128, 128]].into_iter().enumerate() {
         // each block is a `Sequential`: convolution and ReLU in turn, then the pooling
@@ -20,15 +20,12 @@ pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphE
         x = b.halve(name(2 * widths.len()), x);
     }
     x = b.push("fc.0", Op::Flatten, &[x]);
-    let mut features = channels * 6 * 6;
     for part in [1, 4] {
-        let hidden = arch.scale(1024);
-        x = b.linear(format!("fc.{part}"), x, features, hidden);
+        x = b.dense(format!("fc.{part}"), x, arch.scale(1024));
         x = b.relu(format!("fc.{}", part + 1), x);
         let dropout = Op::Dropout { p: arch.dropout };
         x = b.push(format!("fc.{}", part + 2), dropout, &[x]);
-        features = hidden;
     }
-    b.linear("fc.7", x, features, classes);
+    b.dense("fc.7", x, classes);
     b.finish(arch.name.clone())
 }

@@ -6,7 +6,7 @@
 use candle_core::{D, Device, Tensor, Var};
 
 use super::{Engine, ExecError, Params, check_len, dropout_mask, move_running_stats};
-use crate::graph::{Graph, NodeId, Op, Pool};
+use crate::graph::{Border, Conv2d, ConvTranspose2d, Graph, NodeId, Op, Pool};
 
 /// Runs one graph through candle.
 pub struct CandleEngine {
@@ -63,7 +63,15 @@ impl CandleEngine {
             let value = match &node.op {
                 Op::Input { .. } => Tensor::from_slice(pixels, (batch, c, h, w), &self.device)?,
                 Op::Conv2d(c) => {
-                    let y = x(0).conv2d(t(0), c.padding, c.stride, 1, c.groups)?;
+                    let y = convolve(x(0), t(0), c)?;
+                    if c.bias {
+                        y.broadcast_add(&t(1).reshape((1, c.outputs, 1, 1))?)?
+                    } else {
+                        y
+                    }
+                }
+                Op::ConvTranspose2d(c) => {
+                    let y = spread(x(0), t(0), c)?;
                     if c.bias {
                         y.broadcast_add(&t(1).reshape((1, c.outputs, 1, 1))?)?
                     } else {
@@ -72,9 +80,11 @@ impl CandleEngine {
                 }
                 Op::BatchNorm { channels, eps } => {
                     let wide = |t: &Tensor| t.reshape((1, *channels, 1, 1));
+                    // features are maps of one pixel
+                    let map = as_map(x(0))?;
                     let (mean, variance) = if seed.is_some() {
-                        let mean = x(0).mean_keepdim((0, 2, 3))?;
-                        let variance = x(0).broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
+                        let mean = map.mean_keepdim((0, 2, 3))?;
+                        let variance = map.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
                         observed.push(Observed {
                             node: id,
                             mean: mean.flatten_all()?.to_vec1()?,
@@ -85,10 +95,11 @@ impl CandleEngine {
                     } else {
                         (wide(t(2))?, wide(t(3))?)
                     };
-                    x(0).broadcast_sub(&mean)?
+                    map.broadcast_sub(&mean)?
                         .broadcast_div(&(variance + f64::from(*eps))?.sqrt()?)?
                         .broadcast_mul(&wide(t(0))?)?
                         .broadcast_add(&wide(t(1))?)?
+                        .reshape(x(0).shape())?
                 }
                 Op::Relu => x(0).relu()?,
                 Op::Sigmoid => ((x(0).neg()?.exp()? + 1.0)?).recip()?,
@@ -96,13 +107,20 @@ impl CandleEngine {
                 Op::AvgPool(p) => average_pool(x(0), p)?,
                 Op::GlobalAvgPool => x(0).mean((2, 3))?,
                 Op::Add => (x(0) + x(1))?,
-                Op::Mul if x(1).rank() == 2 => {
-                    x(0).broadcast_mul(&x(1).unsqueeze(D::Minus1)?.unsqueeze(D::Minus1)?)?
+                Op::Mul if x(0).dims() == x(1).dims() => (x(0) * x(1))?,
+                Op::Mul => as_map(x(0))?.broadcast_mul(&as_map(x(1))?)?,
+                Op::ChannelMean => x(0).mean_keepdim(1)?,
+                Op::ChannelMax => x(0).max_keepdim(1)?,
+                Op::Softmax => {
+                    // the largest is taken off so that no power overflows; it needs no gradient
+                    let largest = x(0).max_keepdim(1)?.detach();
+                    let powers = x(0).broadcast_sub(&largest)?.exp()?;
+                    powers.broadcast_div(&powers.sum_keepdim(1)?)?
                 }
-                Op::Mul => (x(0) * x(1))?,
-                Op::Concat => {
+                Op::Concat | Op::Beside => {
                     let parts: Vec<&Tensor> = (0..node.inputs.len()).map(x).collect();
-                    Tensor::cat(&parts, 1)?
+                    let axis = if node.op == Op::Concat { 1 } else { 3 };
+                    Tensor::cat(&parts, axis)?
                 }
                 Op::Linear { .. } => x(0).matmul(&t(0).t()?)?.broadcast_add(t(1))?,
                 Op::Dropout { p } => match seed {
@@ -178,15 +196,51 @@ impl Engine for CandleEngine {
     }
 }
 
+/// Features `[batch, c]` as maps `[batch, c, 1, 1]`; maps as they are.
+fn as_map(x: &Tensor) -> candle_core::Result<Tensor> {
+    match x.rank() {
+        2 => x.unsqueeze(D::Minus1)?.unsqueeze(D::Minus1),
+        _ => Ok(x.clone()),
+    }
+}
+
+/// A map with zeros around it.
+fn padded(x: &Tensor, border: Border) -> candle_core::Result<Tensor> {
+    x.pad_with_zeros(2, border.top, border.bottom)?
+        .pad_with_zeros(3, border.left, border.right)
+}
+
+fn convolve(x: &Tensor, weight: &Tensor, conv: &Conv2d) -> candle_core::Result<Tensor> {
+    // candle pads all sides alike
+    let (x, padding) = if conv.padding == Border::all(conv.padding.top) {
+        (x.clone(), conv.padding.top)
+    } else {
+        (padded(x, conv.padding)?, 0)
+    };
+    x.conv2d(weight, padding, conv.stride, conv.dilation, conv.groups)
+}
+
+/// Every pixel times the weights of its block, and the blocks laid out as a map.
+fn spread(x: &Tensor, weight: &Tensor, conv: &ConvTranspose2d) -> candle_core::Result<Tensor> {
+    let (batch, inputs, h, w) = x.dims4()?;
+    let (outputs, side) = (conv.outputs, conv.kernel);
+    let pixels = x.permute((0, 2, 3, 1))?.reshape((batch * h * w, inputs))?;
+    pixels
+        .matmul(&weight.reshape((inputs, outputs * side * side))?)?
+        .reshape(&[batch, h, w, outputs, side, side])?
+        .permute([0, 3, 1, 4, 2, 5])?
+        .reshape((batch, outputs, h * side, w * side))
+}
+
 /// For each tap of a pooling window: the input rows (or columns) it reads, one for each output.
-fn taps(pool: &Pool, size: usize, outputs: usize) -> Vec<Vec<usize>> {
+fn taps(pool: &Pool, before: usize, size: usize, outputs: usize) -> Vec<Vec<usize>> {
     (0..pool.kernel)
         .map(|tap| {
             (0..outputs)
                 .map(|at| {
                     // in the border the nearest pixel stands in, which lies in the same window
                     (at * pool.stride + tap)
-                        .saturating_sub(pool.padding)
+                        .saturating_sub(before)
                         .min(size - 1)
                 })
                 .collect()
@@ -204,12 +258,20 @@ fn select(x: &Tensor, rows: &[usize], columns: &[usize]) -> candle_core::Result<
         .index_select(&index(columns)?, 3)
 }
 
+/// Whether the first window covers the whole map and is the only one.
+fn covers(pool: &Pool, [h, w]: [usize; 2]) -> bool {
+    *pool == Pool::new(h, h) && h == w
+}
+
 fn max_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
     let (_, c, h, w) = x.dims4()?;
+    if covers(pool, [h, w]) {
+        return x.max_keepdim(3)?.max_keepdim(2);
+    }
     let [oh, ow] = pool.geometry(1, [c, h, w]).output_size();
     let mut best: Option<Tensor> = None;
-    for rows in &taps(pool, h, oh) {
-        for columns in &taps(pool, w, ow) {
+    for rows in &taps(pool, pool.padding.top, h, oh) {
+        for columns in &taps(pool, pool.padding.left, w, ow) {
             let seen = select(x, rows, columns)?;
             best = Some(match best {
                 Some(best) => best.maximum(&seen)?,
@@ -222,18 +284,16 @@ fn max_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
 
 fn average_pool(x: &Tensor, pool: &Pool) -> candle_core::Result<Tensor> {
     let (_, c, h, w) = x.dims4()?;
+    if covers(pool, [h, w]) {
+        return x.mean_keepdim((2, 3));
+    }
     let [oh, ow] = pool.geometry(1, [c, h, w]).output_size();
     // the border counts as zeros here, so it is really there
-    let padded = x
-        .pad_with_zeros(2, pool.padding, pool.padding)?
-        .pad_with_zeros(3, pool.padding, pool.padding)?;
-    let bare = Pool {
-        padding: 0,
-        ..*pool
-    };
+    let padded = padded(x, pool.padding)?;
+    let (_, _, h, w) = padded.dims4()?;
     let mut sum: Option<Tensor> = None;
-    for rows in &taps(&bare, h + 2 * pool.padding, oh) {
-        for columns in &taps(&bare, w + 2 * pool.padding, ow) {
+    for rows in &taps(pool, 0, h, oh) {
+        for columns in &taps(pool, 0, w, ow) {
             let seen = select(&padded, rows, columns)?;
             sum = Some(match sum {
                 Some(sum) => (sum + seen)?,

@@ -82,7 +82,13 @@ fn everything_that_does_not_fit_is_listed_at_once() {
         ("module.stem.weight", vector("0", 2)),
         ("module.features.1.num_batches_tracked", int(7)),
     ]);
-    let error = refused(dict(&[("net", state)]));
+    let file = zip(
+        &pickle(dict(&[("net", state)])),
+        &[("0", 2, floats(&[0.0, 1.0]))],
+    );
+    let error = crate::import::read(&file, Some("vgg11"))
+        .unwrap_err()
+        .to_string();
     for words in [
         "does not fit vgg11 with names of the reference systems",
         "shape    features.0.weight is [2], expected [2, 3, 3, 3]",
@@ -109,6 +115,61 @@ fn a_chosen_architecture_is_the_one_compared() {
     };
     assert!(error("resnet18").contains("does not fit resnet18 "));
     assert!(error("vgg20").contains("no architecture `vgg20`"));
+}
+
+#[test]
+fn a_linear_layer_may_be_a_convolution_of_one_pixel() {
+    use crate::graph::{Graph, Op};
+    let small = Architecture {
+        width: 0.0625,
+        ..Architecture::published("cbam_resnet50")
+    };
+    let graph = build(&small, 7).unwrap();
+    let is_shared = |name: &str| name.contains(".mlp.fc");
+    let mut items = Vec::new();
+    for spec in graph.tensors() {
+        let mut shape: Vec<i64> = spec.shape.iter().map(|&n| n as i64).collect();
+        if is_shared(&spec.name) {
+            // as pytorchcv writes them
+            shape.truncate(2);
+        }
+        let mut strides = vec![1; shape.len()];
+        for i in (1..shape.len()).rev() {
+            strides[i - 1] = strides[i] * shape[i];
+        }
+        let store = storage("HalfStorage", "0", 1 << 21);
+        items.push((spec.name, tensor(store, 0, &shape, &strides)));
+    }
+    let items: Vec<_> = items.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
+    let file = zip(&pickle(dict(&items)), &[("0", 1 << 21, vec![0; 2 << 21])]);
+    let network = crate::import::read(&file, None).unwrap().network;
+    assert_eq!(network.graph, graph);
+    let shared = |graph: &Graph| {
+        let nodes = graph.nodes().iter().filter(|n| is_shared(&n.name));
+        nodes.filter(|n| matches!(n.op, Op::Conv2d(_))).count()
+    };
+    assert_eq!(shared(&network.graph), 2 * 16);
+}
+
+#[test]
+fn what_only_training_reads_is_left_out() {
+    use crate::import::names::is_spare;
+    for name in [
+        "aux1.conv.conv.weight",
+        "AuxLogits.fc.bias",
+        "mask1.downsample8.0.weight",
+        "mask4.downsample1.1.running_mean",
+    ] {
+        assert!(is_spare(name), "{name}");
+    }
+    for name in [
+        "mask1.conv1.downsample.0.weight",
+        "layer1.0.downsample.0.weight",
+        "auxiliary.weight",
+        "mask.downsample.0.weight",
+    ] {
+        assert!(!is_spare(name), "{name}");
+    }
 }
 
 /// A whole network of zeros whose tensors all look at one storage of `len` halves.

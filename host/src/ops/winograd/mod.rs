@@ -31,7 +31,8 @@ const COLUMNS: usize = 32;
 pub(super) fn fits(geo: &ConvGeometry) -> bool {
     geo.kernel == [3, 3]
         && geo.stride == 1
-        && geo.padding == 1
+        && geo.dilation == 1
+        && [geo.before, geo.after] == [[1; 2]; 2]
         && geo.groups == 1
         && geo.inputs >= COLUMNS
         && geo.outputs >= COLUMNS

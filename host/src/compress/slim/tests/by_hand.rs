@@ -4,7 +4,7 @@ use super::super::testing::{classify, conv, layer, logits, network, node};
 use super::super::{Channels, Ranking, SlimError};
 use super::{assert_cut_equals_masked, kept};
 use crate::graph::build::GraphBuilder;
-use crate::graph::{Conv2d, Graph, Network, Op};
+use crate::graph::{Conv2d, ConvTranspose2d, Graph, Network, Op};
 
 fn set_scales(network: &mut Network, norm: &str, scales: &[f32]) {
     let tensor = network.weights.get_mut(&format!("{norm}.weight")).unwrap();
@@ -225,4 +225,58 @@ fn flatten_drops_every_pixel_of_a_channel() {
     assert_eq!(after.data()[..16], before.data()[..16]);
     assert_eq!(after.data()[16..32], before.data()[32..48]);
     assert_eq!(logits(&slim).len(), 6);
+}
+
+#[test]
+fn a_transposed_convolution_is_cut_on_both_sides() {
+    let (mut b, x) = GraphBuilder::new([1, 4, 4]);
+    let first = layer(&mut b, "first", x, 1, 4);
+    let up = ConvTranspose2d {
+        inputs: 4,
+        outputs: 3,
+        kernel: 2,
+        bias: true,
+    };
+    let mid = b.push("up", Op::ConvTranspose2d(up), &[first]);
+    let mid = b.norm("up.norm", mid, 3);
+    let last = layer(&mut b, "last", mid, 3, 4);
+    let mut net = network(classify(b, last, 4), 3);
+    set_scales(&mut net, "first.norm", &[0.9, 0.0, 0.8, 0.7]);
+    set_scales(&mut net, "up.norm", &[0.6, 0.5, 0.0]);
+    set_scales(&mut net, "last.norm", &[1.0; 4]);
+    let keep = cut_weakest(&net, 2);
+    assert_eq!(kept(&keep, node(&net.graph, "first.conv")), [0, 2, 3]);
+    assert_eq!(kept(&keep, mid), [0, 1]);
+    let slim = super::cut(&net, &keep).unwrap();
+    assert_eq!(slim.weights["up.weight"].shape(), [3, 2, 2, 2]);
+    assert_eq!(slim.weights["up.bias"].shape(), [2]);
+}
+
+#[test]
+fn what_counts_channels_pins_them() {
+    for op in [Op::Softmax, Op::ChannelMean, Op::ChannelMax] {
+        let (mut b, x) = GraphBuilder::new([1, 6, 6]);
+        let first = layer(&mut b, "first", x, 1, 4);
+        let second = layer(&mut b, "second", first, 4, 4);
+        let counted = b.push("counted", op.clone(), &[second]);
+        let gated = b.push("mul", Op::Mul, &[second, counted]);
+        let graph = classify(b, gated, 4);
+        assert!(!prunable(&graph, "second.conv"), "{op:?}");
+        assert!(prunable(&graph, "first.conv"), "{op:?}");
+    }
+}
+
+#[test]
+fn a_gate_of_places_is_tied_to_no_channel() {
+    let (mut b, x) = GraphBuilder::new([1, 6, 6]);
+    let first = layer(&mut b, "first", x, 1, 4);
+    let places = b.conv("places", first, conv(4, 1));
+    let gated = b.push("mul", Op::Mul, &[first, places]);
+    let last = layer(&mut b, "last", gated, 4, 4);
+    let mut net = network(classify(b, last, 4), 3);
+    set_scales(&mut net, "first.norm", &[0.0, 0.9, 0.8, 0.7]);
+    set_scales(&mut net, "last.norm", &[1.0; 4]);
+    let keep = cut_weakest(&net, 1);
+    assert_eq!(kept(&keep, gated), [1, 2, 3]);
+    assert_eq!(kept(&keep, node(&net.graph, "places")), [0]);
 }

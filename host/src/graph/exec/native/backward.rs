@@ -3,9 +3,11 @@
 use rayon::prelude::*;
 
 use super::super::{Param, Params};
-use super::forward::{BLOCK, gate_of, unround};
+use super::forward::{BLOCK, unround};
+use super::transposed::Transposed;
 use super::{NativeEngine, Saved, plan};
 use crate::graph::{NodeId, Op};
+use crate::ops::channel;
 use crate::ops::conv;
 use crate::ops::element::Element;
 use crate::ops::matmul::{Mat, matmul};
@@ -86,6 +88,23 @@ impl<E: Product> NativeEngine<E> {
                 }
                 self.buffers.give(dy);
             }
+            Op::ConvTranspose2d(c) => {
+                let [_, h, w] = plan::map(self.graph.shape(from));
+                let layer = Transposed::new(c, batch, [h, w]);
+                let mut partials = std::mem::take(&mut self.partials);
+                let mut packed = std::mem::take(&mut self.packed[id.0]);
+                let mut dx = self.buffers.take(self.numbers(from, batch));
+                let (weight, bias) = split_first(params.of_mut(id));
+                if let Some(bias) = bias {
+                    conv::bias_gradient(&dy, &mut bias.grad);
+                }
+                let work = (&mut packed, &mut partials);
+                layer.backward(self.output(from), &dy, weight, work, &mut dx);
+                self.partials = partials;
+                self.packed[id.0] = packed;
+                self.buffers.give(dy);
+                self.hand(from, dx, grads);
+            }
             Op::BatchNorm { eps, .. } => {
                 let Saved::Stats(stats) = &self.saved[id.0] else {
                     unreachable!("the forward pass saved the statistics")
@@ -109,10 +128,9 @@ impl<E: Product> NativeEngine<E> {
                 self.hand(from, dy, grads);
             }
             Op::Sigmoid => {
-                for (g, y) in dy.iter_mut().zip(self.output(id)) {
-                    let y = y.to_f32();
-                    *g = E::from_f32(g.to_f32() * y * (1.0 - y));
-                }
+                dy.par_chunks_mut(BLOCK)
+                    .zip(self.output(id).par_chunks(BLOCK))
+                    .for_each(|(dy, y)| through_sigmoid(dy, y));
                 self.hand(from, dy, grads);
             }
             Op::MaxPool(p) => {
@@ -155,26 +173,43 @@ impl<E: Product> NativeEngine<E> {
                 self.hand(node.inputs[1], dy, grads);
             }
             Op::Mul => {
-                let (x, gate) = (self.output(from), self.output(node.inputs[1]));
-                let (channels, _) = plan::layout(self.graph.shape(from));
-                let of = gate_of(x.len(), gate.len(), batch, channels);
-                let mut sums = vec![0.0f32; gate.len()];
-                for (i, (dy, x)) in dy.iter_mut().zip(x).enumerate() {
-                    let d = dy.to_f32();
-                    sums[of(i)] += d * x.to_f32();
-                    *dy = E::from_f32(d * gate[of(i)].to_f32());
-                }
-                let dgate = sums.into_iter().map(E::from_f32).collect();
-                self.hand(from, dy, grads);
-                self.hand(node.inputs[1], dgate, grads);
+                let other = node.inputs[1];
+                let mut da = self.buffers.take(self.numbers(from, batch));
+                let mut db = self.buffers.take(self.numbers(other, batch));
+                let factors = [self.output(from), self.output(other)];
+                plan::product([self.graph.shape(from), self.graph.shape(other)]).backward(
+                    factors,
+                    &dy,
+                    [&mut da, &mut db],
+                );
+                self.buffers.give(dy);
+                self.hand(from, da, grads);
+                self.hand(other, db, grads);
             }
-            Op::Concat => {
+            Op::ChannelMean | Op::ChannelMax => {
+                let (channels, _) = plan::layout(self.graph.shape(from));
+                let mut dx = self.buffers.take(self.numbers(from, batch));
+                match &self.saved[id.0] {
+                    Saved::Winners(winners) => {
+                        channel::max_backward(channels, winners, &dy, &mut dx);
+                    }
+                    _ => channel::mean_backward(channels, &dy, &mut dx),
+                }
+                self.buffers.give(dy);
+                self.hand(from, dx, grads);
+            }
+            Op::Softmax => {
                 let (channels, _) = plan::layout(self.graph.shape(id));
+                channel::softmax_backward(channels, self.output(id), &mut dy);
+                self.hand(from, dy, grads);
+            }
+            Op::Concat | Op::Beside => {
+                let whole = plan::run(&node.op, self.graph.shape(id));
                 let mut at = 0;
                 for &input in &node.inputs {
-                    let (width, _) = plan::layout(self.graph.shape(input));
+                    let width = plan::run(&node.op, self.graph.shape(input));
                     let mut part = self.buffers.take(self.numbers(input, batch));
-                    let rows = dy.chunks_exact(channels);
+                    let rows = dy.chunks_exact(whole);
                     for (part, dy) in part.chunks_exact_mut(width).zip(rows) {
                         part.copy_from_slice(&dy[at..at + width]);
                     }
@@ -252,6 +287,13 @@ wide! {
     fn add_to<'a, E: Element>(sum: &'a mut [E], more: &'a [E]) {
         for (s, m) in sum.iter_mut().zip(more) {
             *s = E::from_f32(s.to_f32() + m.to_f32());
+        }
+    }
+
+    fn through_sigmoid<'a, E: Element>(dy: &'a mut [E], y: &'a [E]) {
+        for (d, y) in dy.iter_mut().zip(y) {
+            let y = y.to_f32();
+            *d = E::from_f32(d.to_f32() * y * (1.0 - y));
         }
     }
 

@@ -3,8 +3,10 @@
 use rayon::prelude::*;
 
 use super::super::{ExecError, Params, check_len, dropout_mask};
+use super::transposed::Transposed;
 use super::{Mode, NativeEngine, Saved, plan};
 use crate::graph::{NodeId, Op};
+use crate::ops::channel;
 use crate::ops::conv::{self, Packed};
 use crate::ops::element::Element;
 use crate::ops::matmul::{Mat, matmul};
@@ -78,6 +80,12 @@ impl<E: Product> NativeEngine<E> {
                 let geo = c.geometry(batch, [h, w]);
                 conv::forward(&geo, input(0), &tensors[0].value, bias, packed, y);
             }
+            Op::ConvTranspose2d(c) => {
+                let [_, h, w] = plan::map(shape(0));
+                let bias = tensors.get(1).map(|b| &b.value[..]);
+                let layer = Transposed::new(c, batch, [h, w]);
+                layer.forward(input(0), &tensors[0].value, bias, packed, y);
+            }
             Op::BatchNorm { channels, eps } => {
                 let stats = match mode {
                     Mode::Train { .. } => norm::statistics(*channels, input(0)),
@@ -126,21 +134,25 @@ impl<E: Product> NativeEngine<E> {
                     .zip(input(0).par_chunks(BLOCK).zip(input(1).par_chunks(BLOCK)))
                     .for_each(|(y, (a, b))| add(a, b, y));
             }
-            Op::Mul => {
-                let (a, gate) = (input(0), input(1));
-                let (channels, _) = plan::layout(shape(0));
-                let of = gate_of(a.len(), gate.len(), batch, channels);
-                for (i, (y, a)) in y.iter_mut().zip(a).enumerate() {
-                    *y = E::from_f32(a.to_f32() * gate[of(i)].to_f32());
-                }
+            Op::Mul => plan::product([shape(0), shape(1)]).forward(input(0), input(1), y),
+            Op::ChannelMean => channel::mean_forward(plan::layout(shape(0)).0, input(0), y),
+            Op::ChannelMax => {
+                let mut winners = match saved {
+                    Saved::Winners(winners) => winners,
+                    _ => Vec::new(),
+                };
+                winners.resize(y.len(), 0);
+                channel::max_forward(plan::layout(shape(0)).0, input(0), y, &mut winners);
+                kept = Saved::Winners(winners);
             }
-            Op::Concat => {
-                let (channels, _) = plan::layout(self.graph.shape(id));
+            Op::Softmax => channel::softmax_forward(plan::layout(shape(0)).0, input(0), y),
+            Op::Concat | Op::Beside => {
+                let whole = plan::run(&node.op, self.graph.shape(id));
                 let mut at = 0;
                 for i in 0..node.inputs.len() {
-                    let (part, _) = plan::layout(shape(i));
+                    let part = plan::run(&node.op, shape(i));
                     let rows = input(i).chunks_exact(part);
-                    for (y, x) in y.chunks_exact_mut(channels).zip(rows) {
+                    for (y, x) in y.chunks_exact_mut(whole).zip(rows) {
                         y[at..at + part].copy_from_slice(x);
                     }
                     at += part;
@@ -242,22 +254,4 @@ fn channels_last<E: Product>(images: &[f32], [channels, plane]: [usize; 2], out:
                 *out = E::from_f32(image[i % channels * plane + i / channels]);
             }
         });
-}
-
-/// Which number of a gate multiplies number `i` of the other factor: the same one, or the channel's
-/// where the gate has one number a channel.
-pub(super) fn gate_of(
-    len: usize,
-    gate: usize,
-    batch: usize,
-    channels: usize,
-) -> impl Fn(usize) -> usize {
-    let image = len / batch.max(1);
-    move |i| {
-        if len == gate {
-            i
-        } else {
-            i / image * channels + i % channels
-        }
-    }
 }

@@ -8,6 +8,7 @@ mod backward;
 mod buffers;
 mod forward;
 mod plan;
+mod transposed;
 
 use super::{Engine, ExecError, Params, check_len, move_running_stats};
 use crate::graph::{Graph, NodeId, Op};
@@ -22,7 +23,7 @@ use plan::Plan;
 enum Saved {
     #[default]
     Nothing,
-    /// Max pooling: the winners' numbers.
+    /// Max pooling and maxima over channels: the winners' numbers.
     Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
@@ -127,7 +128,7 @@ impl<E: Product> Engine for NativeEngine<E> {
         self.run(params, pixels, batch, Mode::Train { seed })?;
         for (id, node) in self.graph.iter() {
             if let (Op::BatchNorm { .. }, Saved::Stats(stats)) = (&node.op, &self.saved[id.0]) {
-                let [_, h, w] = plan::map(self.graph.shape(id));
+                let (_, pixels) = plan::layout(self.graph.shape(id));
                 let [_, _, mean, var] = params.of_mut(id) else {
                     unreachable!("a batch normalisation has four tensors")
                 };
@@ -135,7 +136,7 @@ impl<E: Product> Engine for NativeEngine<E> {
                     [&mut mean.value, &mut var.value],
                     &stats.mean,
                     &stats.variance,
-                    batch * h * w,
+                    batch * pixels,
                 );
             }
         }

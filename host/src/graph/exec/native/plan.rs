@@ -2,6 +2,7 @@
 //! of the node before it, and when a buffer is read for the last time.
 
 use crate::graph::{Graph, NodeId, Op, Pool};
+use crate::ops::broadcast::{Product, Side};
 
 /// Decisions by node.
 #[derive(Debug)]
@@ -27,6 +28,24 @@ pub(super) fn layout(shape: &[usize]) -> (usize, usize) {
     }
 }
 
+/// Numbers of a map with `shape` that stay together where `op` joins maps: a pixel's channels or a row's pixels.
+pub(super) fn run(op: &Op, shape: &[usize]) -> usize {
+    match (op, shape) {
+        (Op::Beside, &[channels, _, width]) => channels * width,
+        _ => layout(shape).0,
+    }
+}
+
+/// The product of two shapes.
+pub(super) fn product(shapes: [&[usize]; 2]) -> Product {
+    Product {
+        sides: shapes.map(|shape| {
+            let (channels, pixels) = layout(shape);
+            Side { channels, pixels }
+        }),
+    }
+}
+
 impl Plan {
     pub(super) fn new(graph: &Graph) -> Self {
         let consumers = graph.consumers();
@@ -40,11 +59,7 @@ impl Plan {
             match node.op {
                 // channels last and channel by channel are the same for a single pixel
                 Op::Flatten if layout(graph.shape(from)).1 == 1 => holder[id.0] = holder[from.0],
-                Op::AvgPool(Pool {
-                    kernel: 1,
-                    stride: 1,
-                    padding: 0,
-                }) => holder[id.0] = holder[from.0],
+                Op::AvgPool(pool) if pool == Pool::new(1, 1) => holder[id.0] = holder[from.0],
                 Op::Relu if consumers[from.0].len() == 1 && can_fuse(&graph.node(from).op) => {
                     fused_relu[from.0] = true;
                     holder[id.0] = from;

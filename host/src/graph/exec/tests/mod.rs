@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use self::reference::Reference;
 use super::{CandleEngine, Engine, NativeEngine, Params, Precision};
 use crate::graph::build::{Architecture, GraphBuilder, build};
-use crate::graph::{Conv2d, Graph, Network, Op, Pool, Role, init};
+use crate::graph::{Border, Conv2d, ConvTranspose2d, Graph, Network, Op, Pool, Role, init};
 use crate::ops::element::{Bf16, Element};
 
 fn uniform(rng: &mut ChaCha8Rng, len: usize, low: f32, high: f32) -> Vec<f32> {
@@ -38,13 +38,8 @@ fn lively(graph: Graph, seed: u64) -> Network {
 /// Every operator in one small graph, on an odd size so that pooling drops a row.
 fn every_operator() -> Graph {
     let conv = Conv2d {
-        inputs: 2,
-        outputs: 4,
-        kernel: 3,
-        stride: 1,
-        padding: 1,
-        groups: 1,
         bias: true,
+        ..Conv2d::square(2, 4, 3)
     };
     let (mut b, x) = GraphBuilder::new([2, 9, 9]);
     let first = b.conv("conv", x, conv);
@@ -62,9 +57,8 @@ fn every_operator() -> Graph {
         },
     );
     let average = Pool {
-        kernel: 3,
-        stride: 1,
-        padding: 1,
+        padding: Border::all(1),
+        ..Pool::new(3, 1)
     };
     let smooth = b.push("average", Op::AvgPool(average), &[max]);
     let sum = b.push("add", Op::Add, &[depthwise, smooth]);
@@ -75,9 +69,8 @@ fn every_operator() -> Graph {
     let squared = b.push("square", Op::Mul, &[smooth, depthwise]);
     let joined = b.push("concat", Op::Concat, &[gated, squared]);
     let padded = Pool {
-        kernel: 3,
-        stride: 2,
-        padding: 1,
+        padding: Border::all(1),
+        ..Pool::new(3, 2)
     };
     let pooled = b.push("max2", Op::MaxPool(padded), &[joined]);
     let flat = b.push("flatten", Op::Flatten, &[pooled]);
@@ -86,6 +79,94 @@ fn every_operator() -> Graph {
     let hidden = b.relu("relu3", hidden);
     b.linear("logits", hidden, 6, 3);
     b.finish("every-operator").unwrap()
+}
+
+/// What attention, Inception and transposed convolutions add: borders, dilation, gates of every form, what is
+/// computed over channels, normalised features.
+fn attention() -> Graph {
+    let (mut b, x) = GraphBuilder::new([2, 7, 7]);
+    let uneven = Border {
+        top: 0,
+        left: 1,
+        bottom: 2,
+        right: 1,
+    };
+    let strided = Conv2d {
+        stride: 2,
+        padding: uneven,
+        ..Conv2d::square(2, 4, 3)
+    };
+    let x = b.conv("uneven", x, strided);
+    let flat = Conv2d {
+        kernel: [1, 3],
+        padding: Border::sides(0, 1),
+        ..Conv2d::square(4, 4, 1)
+    };
+    let x = b.conv("flat", x, flat);
+    let dilated = Conv2d {
+        dilation: 2,
+        padding: Border::all(2),
+        bias: true,
+        ..Conv2d::square(4, 4, 3)
+    };
+    let x = b.conv("dilated", x, dilated);
+    let x = b.norm("norm", x, 4);
+    let sharp = b.push("swish", Op::Sigmoid, &[x]);
+    let x = b.push("swished", Op::Mul, &[x, sharp]);
+    let deep = Conv2d {
+        groups: 4,
+        padding: uneven,
+        ..Conv2d::square(4, 4, 3)
+    };
+    let x = b.conv("depthwise", x, deep);
+    let up = ConvTranspose2d {
+        inputs: 4,
+        outputs: 3,
+        kernel: 2,
+        bias: true,
+    };
+    let x = b.push("up", Op::ConvTranspose2d(up), &[x]);
+    let x = b.norm("up.norm", x, 3);
+    // CBAM: one small network over the mean and the maximum of every channel
+    let whole = Pool::new(8, 8);
+    let mean = b.push("mean", Op::AvgPool(whole), &[x]);
+    let max = b.push("max", Op::MaxPool(whole), &[x]);
+    let both = b.push("both", Op::Beside, &[mean, max]);
+    let squeezed = Conv2d {
+        bias: true,
+        ..Conv2d::square(3, 3, 1)
+    };
+    let both = b.conv("shared", both, squeezed);
+    let both = b.relu("shared.relu", both);
+    let half = b.push("half", Op::GlobalAvgPool, &[both]);
+    let sum = b.push("sum", Op::Add, &[half, half]);
+    let gate = b.push("gate", Op::Sigmoid, &[sum]);
+    let x = b.push("gated", Op::Mul, &[x, gate]);
+    let peak = b.push("peak", Op::ChannelMax, &[x]);
+    let level = b.push("level", Op::ChannelMean, &[x]);
+    let place = b.push("place", Op::Concat, &[peak, level]);
+    let place = b.conv("place.conv", place, Conv2d::square(2, 1, 3));
+    let place = b.norm("place.norm", place, 1);
+    // BAM: features times places
+    let features = b.linear("features", half, 3, 3);
+    let features = b.norm("features.norm", features, 3);
+    let outer = b.push("outer", Op::Mul, &[features, place]);
+    let mask = b.push("mask", Op::Softmax, &[outer]);
+    let x = b.push("masked", Op::Mul, &[place, mask]);
+    let rounded_up = Pool {
+        padding: Border {
+            bottom: 1,
+            right: 1,
+            ..Border::NONE
+        },
+        ..Pool::new(3, 2)
+    };
+    let x = b.push("ceil", Op::MaxPool(rounded_up), &[x]);
+    let x = b.push("average", Op::AvgPool(rounded_up), &[x]);
+    let x = b.push("flatten", Op::Flatten, &[x]);
+    let x = b.linear("logits", x, 3 * 2 * 2, 3);
+    b.push("probabilities", Op::Softmax, &[x]);
+    b.finish("attention").unwrap()
 }
 
 fn small(name: &str) -> Graph {
@@ -175,6 +256,7 @@ fn engines_meet_the_reference(graph: Graph, batch: usize) {
 #[test]
 fn every_operator_meets_the_reference() {
     engines_meet_the_reference(every_operator(), 4);
+    engines_meet_the_reference(attention(), 5);
 }
 
 #[test]
@@ -204,23 +286,29 @@ fn a_bfloat16_step_is_as_near_as_its_rounding() {
     if !Bf16::is_fast() {
         return;
     }
-    let graph = every_operator();
-    let far = step_distance(
-        Precision::Bf16.engine(graph.clone()).as_mut(),
-        &lively(graph, 7),
-        4,
-    );
-    assert!(far < 0.2, "{far:e}");
+    for graph in [every_operator(), attention()] {
+        let far = step_distance(
+            Precision::Bf16.engine(graph.clone()).as_mut(),
+            &lively(graph, 7),
+            4,
+        );
+        assert!(far < 0.2, "{far:e}");
+    }
 }
 
 /// In 64 bits the reference's gradients and finite differences differ by rounding only.
 #[test]
 fn the_reference_equals_finite_differences() {
-    let graph = every_operator();
+    for graph in [every_operator(), attention()] {
+        gradients_equal_finite_differences(&graph);
+    }
+}
+
+fn gradients_equal_finite_differences(graph: &Graph) {
     let batch = 3;
     let params = Params::new(&lively(graph.clone(), 21));
-    let mut reference = Reference::new(&graph, &params);
-    let pixels = widened(&batch_for(&graph, batch, 11));
+    let mut reference = Reference::new(graph, &params);
+    let pixels = widened(&batch_for(graph, batch, 11));
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let dlogits = widened(&uniform(&mut rng, batch * graph.classes(), -1.0, 1.0));
     let pass = reference.forward(&pixels, batch, 5);
@@ -251,7 +339,7 @@ fn the_reference_equals_finite_differences() {
             }
         }
     }
-    assert!(checked > 300, "{checked}");
+    assert!(checked > 150, "{checked}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! bits leave no doubt; the engines are then checked against it.
 
 use super::super::{NORM_MOMENTUM, Params, dropout_mask};
-use crate::graph::{Conv2d, Graph, NodeId, Op, Pool};
+use crate::graph::{Conv2d, ConvTranspose2d, Graph, NodeId, Op, Pool};
 
 /// A tensor `[batch, ...]` in `NCHW` order.
 pub(super) type Values = Vec<f64>;
@@ -45,31 +45,49 @@ fn products(
     [oh, ow]: [usize; 2],
     mut visit: impl FnMut(usize, usize, usize),
 ) {
-    let (gi, go, k) = (
-        conv.inputs / conv.groups,
-        conv.outputs / conv.groups,
-        conv.kernel,
-    );
+    let (gi, go) = (conv.inputs / conv.groups, conv.outputs / conv.groups);
+    let [kh, kw] = conv.kernel;
     for n in 0..batch {
         for o in 0..conv.outputs {
             for i in 0..gi {
                 let from = (n * conv.inputs + o / go * gi + i) * h * w;
                 let to = (n * conv.outputs + o) * oh * ow;
-                for tap in 0..k * k {
-                    let weight = (o * gi + i) * k * k + tap;
+                for tap in 0..kh * kw {
+                    let weight = (o * gi + i) * kh * kw + tap;
                     for oy in 0..oh {
-                        let y = (oy * conv.stride + tap / k).wrapping_sub(conv.padding);
+                        let y = (oy * conv.stride + tap / kw * conv.dilation)
+                            .wrapping_sub(conv.padding.top);
                         if y >= h {
                             continue;
                         }
                         for ox in 0..ow {
-                            let x = (ox * conv.stride + tap % k).wrapping_sub(conv.padding);
+                            let x = (ox * conv.stride + tap % kw * conv.dilation)
+                                .wrapping_sub(conv.padding.left);
                             if x < w {
                                 visit(to + oy * ow + ox, from + y * w + x, weight);
                             }
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Visits `(output, input, weight)` indices of every product of a transposed convolution.
+fn spread_products(
+    conv: &ConvTranspose2d,
+    batch: usize,
+    [h, w]: [usize; 2],
+    mut visit: impl FnMut(usize, usize, usize),
+) {
+    let (ci, co, k) = (conv.inputs, conv.outputs, conv.kernel);
+    for (n, i, o) in (0..batch * ci * co).map(|at| (at / (ci * co), at / co % ci, at % co)) {
+        for (y, x) in (0..h * w).map(|at| (at / w, at % w)) {
+            for (ky, kx) in (0..k * k).map(|at| (at / k, at % k)) {
+                let to = ((n * co + o) * h * k + y * k + ky) * w * k + x * k + kx;
+                let from = ((n * ci + i) * h + y) * w + x;
+                visit(to, from, ((i * co + o) * k + ky) * k + kx);
             }
         }
     }
@@ -86,8 +104,8 @@ fn windows(
     for plane in 0..planes {
         for at in 0..oh * ow {
             for tap in 0..pool.kernel * pool.kernel {
-                let y = (at / ow * pool.stride + tap / pool.kernel).wrapping_sub(pool.padding);
-                let x = (at % ow * pool.stride + tap % pool.kernel).wrapping_sub(pool.padding);
+                let y = (at / ow * pool.stride + tap / pool.kernel).wrapping_sub(pool.padding.top);
+                let x = (at % ow * pool.stride + tap % pool.kernel).wrapping_sub(pool.padding.left);
                 if y < h && x < w {
                     visit(plane * oh * ow + at, plane * h * w + y * w + x);
                 }
@@ -109,9 +127,25 @@ fn moments(x: &[f64], channels: usize, plane: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Index of the gate's number that multiplies number `i`.
-fn gate(i: usize, len: usize, gate: usize) -> usize {
-    if len == gate { i } else { i / (len / gate) }
+/// Index of the number of a side with shape `side` that makes number `i` of a product with shape `whole`.
+fn repeated(i: usize, whole: [usize; 3], side: [usize; 3]) -> usize {
+    let [c, h, w] = whole;
+    let at = [i / (c * h * w), i / (h * w) % c, i / w % h, i % w];
+    let within = (0..3).fold(0, |index, axis| {
+        let place = if side[axis] == 1 { 0 } else { at[axis + 1] };
+        index * side[axis] + place
+    });
+    at[0] * side.iter().product::<usize>() + within
+}
+
+/// For each pixel of a map with shape `[c, h, w]`: the indices of its channels.
+fn by_pixel(batch: usize, [c, h, w]: [usize; 3]) -> impl Iterator<Item = Vec<usize>> {
+    let plane = h * w;
+    (0..batch * plane).map(move |at| {
+        (0..c)
+            .map(|i| (at / plane * c + i) * plane + at % plane)
+            .collect()
+    })
 }
 
 impl Reference {
@@ -154,6 +188,42 @@ impl Reference {
                         y[to] += x(0)[from] * t[0][k]
                     });
                 }
+                Op::ConvTranspose2d(conv) => {
+                    let [_, h, w] = shape(0);
+                    if conv.bias {
+                        for (i, y) in y.iter_mut().enumerate() {
+                            *y = t[1][i / (oh * ow) % oc];
+                        }
+                    }
+                    spread_products(conv, batch, [h, w], |to, from, k| {
+                        y[to] += x(0)[from] * t[0][k]
+                    });
+                }
+                Op::ChannelMean => {
+                    for (y, at) in y.iter_mut().zip(by_pixel(batch, shape(0))) {
+                        *y = at.iter().map(|&i| x(0)[i]).sum::<f64>() / at.len() as f64;
+                    }
+                }
+                Op::ChannelMax => {
+                    for (y, at) in y.iter_mut().zip(by_pixel(batch, shape(0))) {
+                        *y = at.iter().map(|&i| x(0)[i]).fold(f64::MIN, f64::max);
+                    }
+                }
+                Op::Softmax => {
+                    for at in by_pixel(batch, shape(0)) {
+                        let sum: f64 = at.iter().map(|&i| x(0)[i].exp()).sum();
+                        at.iter().for_each(|&i| y[i] = x(0)[i].exp() / sum);
+                    }
+                }
+                Op::Beside => {
+                    y.clear();
+                    for row in 0..batch * oc * oh {
+                        for i in 0..node.inputs.len() {
+                            let [_, _, w] = shape(i);
+                            y.extend_from_slice(&x(i)[row * w..(row + 1) * w]);
+                        }
+                    }
+                }
                 Op::BatchNorm { channels, eps } => {
                     let stats = moments(x(0), *channels, oh * ow);
                     for (i, y) in y.iter_mut().enumerate() {
@@ -194,7 +264,8 @@ impl Reference {
                     .for_each(|(y, (a, b))| *y = a + b),
                 Op::Mul => {
                     for (i, y) in y.iter_mut().enumerate() {
-                        *y = x(0)[i] * x(1)[gate(i, x(0).len(), x(1).len())];
+                        let [a, b] = [0, 1].map(|side| repeated(i, [oc, oh, ow], shape(side)));
+                        *y = x(0)[a] * x(1)[b];
                     }
                 }
                 Op::Concat => {
@@ -330,10 +401,54 @@ impl Reference {
                 Op::Mul => {
                     let other = node.inputs[1].0;
                     let g = &pass.values[other];
+                    let [own, gate] = [0, 1].map(|i| map(self.graph.shape(node.inputs[i])));
                     for (i, d) in dy.iter().enumerate() {
-                        let at = gate(i, x.len(), g.len());
-                        dvalues[from][i] += d * g[at];
-                        dvalues[other][at] += d * x[i];
+                        let [a, b] = [own, gate].map(|side| repeated(i, [oc, oh, ow], side));
+                        dvalues[from][a] += d * g[b];
+                        dvalues[other][b] += d * x[a];
+                    }
+                }
+                Op::ConvTranspose2d(conv) => {
+                    if conv.bias {
+                        dy.iter()
+                            .enumerate()
+                            .for_each(|(i, d)| dt[1][i / (oh * ow) % oc] += d);
+                    }
+                    spread_products(conv, batch, [h, w], |to, input, k| {
+                        dt[0][k] += dy[to] * x[input];
+                        dvalues[from][input] += dy[to] * t[0][k];
+                    });
+                }
+                Op::ChannelMean => {
+                    let own = map(self.graph.shape(node.inputs[0]));
+                    for (d, at) in dy.iter().zip(by_pixel(batch, own)) {
+                        at.iter()
+                            .for_each(|&i| dvalues[from][i] += d / at.len() as f64);
+                    }
+                }
+                Op::ChannelMax => {
+                    let own = map(self.graph.shape(node.inputs[0]));
+                    for (i, at) in by_pixel(batch, own).enumerate() {
+                        let winner = at.into_iter().find(|&at| x[at] == y[i]).unwrap();
+                        dvalues[from][winner] += dy[i];
+                    }
+                }
+                Op::Softmax => {
+                    for at in by_pixel(batch, [oc, oh, ow]) {
+                        let sum: f64 = at.iter().map(|&i| dy[i] * y[i]).sum();
+                        at.iter()
+                            .for_each(|&i| dvalues[from][i] += y[i] * (dy[i] - sum));
+                    }
+                }
+                Op::Beside => {
+                    let mut at = 0;
+                    for row in 0..batch * oc * oh {
+                        for input in &node.inputs {
+                            let [_, _, w] = map(self.graph.shape(*input));
+                            let target = &mut dvalues[input.0][row * w..(row + 1) * w];
+                            target.iter_mut().zip(&dy[at..]).for_each(|(a, d)| *a += d);
+                            at += w;
+                        }
                     }
                 }
                 Op::Concat => {

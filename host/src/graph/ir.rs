@@ -80,7 +80,7 @@ pub enum Op {
     Add,
     /// Product of two equal shapes, or of a map `[c, h, w]` and a gate `[c]`.
     Mul,
-    /// Maps of equal size one behind the other in the channels.
+    /// Maps of equal size one behind the other in the channels, or vectors one behind the other.
     Concat,
     /// Inner product; tensors `weight [outputs, inputs]`, `bias [outputs]`.
     Linear {

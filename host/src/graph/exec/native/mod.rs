@@ -26,6 +26,8 @@ enum Saved {
     Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
+    /// Batch normalisation that is frozen: the running statistics, which no gradient moves.
+    Running(BatchStats),
     /// Dropout: the mask.
     Mask(Vec<f32>),
     /// The last inner product: its result before it was rounded.
@@ -52,6 +54,8 @@ pub struct NativeEngine<E: Product = f32> {
     packed: Vec<Packed<E::Packed>>,
     /// Parts of weight gradients, one a thread.
     partials: Vec<Vec<f32>>,
+    /// Whether a gradient is wanted at each node: where something is trained, there or before.
+    wanted: Vec<bool>,
     /// Images of the last training forward pass, until its backward pass.
     trained_batch: Option<usize>,
 }
@@ -67,6 +71,7 @@ impl<E: Product> NativeEngine<E> {
             saved: (0..nodes).map(|_| Saved::Nothing).collect(),
             packed: (0..nodes).map(|_| Packed::default()).collect(),
             partials: Vec::new(),
+            wanted: Vec::new(),
             trained_batch: None,
             graph,
         }
@@ -81,11 +86,29 @@ impl<E: Product> NativeEngine<E> {
         &self.outputs[self.plan.holder(id).0]
     }
 
-    fn logits(&self) -> Vec<f32> {
+    fn logits(&self, batch: usize) -> Vec<f32> {
         let last = self.graph.output();
-        match &self.saved[last.0] {
+        let Op::Concat = self.graph.node(last).op else {
+            return self.exact(last);
+        };
+        // logits and features one behind the other: neither rounded more than it is alone
+        let inputs = &self.graph.node(last).inputs;
+        let parts: Vec<Vec<f32>> = inputs.iter().map(|&id| self.exact(id)).collect();
+        let mut rows = Vec::with_capacity(self.numbers(last, batch));
+        for image in 0..batch {
+            for part in &parts {
+                let width = part.len() / batch;
+                rows.extend_from_slice(&part[image * width..(image + 1) * width]);
+            }
+        }
+        rows
+    }
+
+    /// A node's output as it was before it was rounded, where that is known.
+    fn exact(&self, id: NodeId) -> Vec<f32> {
+        match &self.saved[id.0] {
             Saved::Logits(logits) => logits.clone(),
-            _ => self.output(last).iter().map(|v| v.to_f32()).collect(),
+            _ => self.output(id).iter().map(|v| v.to_f32()).collect(),
         }
     }
 
@@ -111,7 +134,7 @@ impl<E: Product> Engine for NativeEngine<E> {
     ) -> Result<Vec<f32>, ExecError> {
         self.clear();
         self.run(params, pixels, batch, Mode::Eval)?;
-        let logits = self.logits();
+        let logits = self.logits(batch);
         self.clear();
         Ok(logits)
     }
@@ -140,7 +163,7 @@ impl<E: Product> Engine for NativeEngine<E> {
             }
         }
         self.trained_batch = Some(batch);
-        Ok(self.logits())
+        Ok(self.logits(batch))
     }
 
     fn backward(&mut self, params: &mut Params, dlogits: &[f32]) -> Result<(), ExecError> {

@@ -60,6 +60,8 @@ pub(crate) struct Args {
     resume: Option<PathBuf>,
     #[command(flatten)]
     new: NewRun,
+    #[command(flatten)]
+    tuning: Tuning,
     /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     device: Place,
@@ -118,8 +120,6 @@ struct NewRun {
     #[arg(long, value_name = "RULE", num_args = 0..=1, require_equals = true,
           default_missing_value = "balanced")]
     class_weights: Option<ClassWeights>,
-    #[command(flatten)]
-    tuning: Tuning,
     /// Seed of weights, order, augmentation and dropout
     #[arg(long)]
     seed: Option<u64>,
@@ -202,7 +202,7 @@ impl Place {
 
 impl NewRun {
     /// The recipe, with what the flags change.
-    fn recipe(&self) -> Result<Recipe> {
+    fn recipe(&self, tuning: &Tuning) -> Result<Recipe> {
         let mut recipe: Recipe = match &self.recipe {
             Some(path) => recipe::read(path)?,
             None => Recipe::default(),
@@ -225,7 +225,7 @@ impl NewRun {
         set(&mut train.augment, augment);
         set(&mut train.loss.label_smoothing, self.label_smoothing);
         set(&mut train.loss.class_weights, self.class_weights.clone());
-        self.tuning.apply(train)?;
+        tuning.apply(train)?;
         Ok(recipe)
     }
 }
@@ -259,7 +259,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         }
         (Some(folder), ..) => (resume(folder, &load, &device, every)?, folder),
         (None, Some(data), Some(folder)) => {
-            let recipe = args.new.recipe()?;
+            let recipe = args.new.recipe(&args.tuning)?;
             let new = &args.new;
             if let Some(asked) = seeds::asked(&new.seeds, new.repeat, recipe.train.seed)? {
                 return seeds::run(
@@ -299,11 +299,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
 fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> {
     let mut recipe = recipe.clone();
     recipe.train.seed = 0;
+    // through text: 0.1 stays 0.1, as it will be read back, and does not become 0.10000000149
+    let recipe: serde_json::Value = serde_json::from_str(&serde_json::to_string(&recipe)?)?;
+    let name = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
     Ok(serde_json::json!({
         "data": data,
-        "recipe": serde_json::to_value(recipe)?,
-        "from": new.from,
-        "distill": new.distill,
+        "recipe": recipe,
+        "from": name(&new.from),
+        "distill": name(&new.distill),
     }))
 }
 

@@ -278,3 +278,85 @@ impl Tuning {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{parse, train};
+    use super::*;
+
+    /// What the flags make of the defaults.
+    fn tuned(flags: &str) -> Result<TrainOptions, String> {
+        let tuning: Tuning = parse(&format!("train {flags}")).map_err(|e| e.to_string())?;
+        let mut options = TrainOptions::default();
+        tuning.apply(&mut options).map_err(|e| e.to_string())?;
+        Ok(options)
+    }
+
+    #[test]
+    fn no_flag_changes_nothing() {
+        assert_eq!(tuned("").unwrap(), TrainOptions::default());
+        assert_eq!(tuned("--optimizer sgd").unwrap(), TrainOptions::default());
+    }
+
+    #[test]
+    fn flags_reach_their_options() {
+        let options = tuned(
+            "--optimizer radam --lr 1e-4 --schedule plateau --lr-patience 3 --lr-factor 0.5 --lr-min 1e-6 --watch accuracy --stop-patience 9 --freeze-before -3 --l1 0.1 --penalty-layer classifier --penalty-bias --center-loss 0.01 --weight-decay 0.001",
+        )
+        .unwrap();
+        assert_eq!(options.optimizer.rule, RuleName::RAdam.options().rule);
+        assert_eq!(options.optimizer.weight_decay, 1e-3);
+        assert_eq!(
+            options.schedule,
+            Schedule::Plateau {
+                rate: 1e-4,
+                factor: 0.5,
+                patience: 3,
+                min_rate: 1e-6,
+                watch: Measure::Accuracy,
+                threshold: 1e-4,
+            }
+        );
+        let stop = options.stop.unwrap();
+        assert_eq!((stop.watch, stop.patience), (Measure::Accuracy, 9));
+        assert_eq!(options.freeze, Freeze::Count(-3));
+        assert_eq!(options.penalty.layers, ["classifier"]);
+        assert!(options.penalty.bias);
+        assert_eq!(options.loss.center.unwrap().weight, 0.01);
+        let named = tuned("--freeze conv1 --freeze layer1").unwrap();
+        assert_eq!(
+            named.freeze,
+            Freeze::Layers(vec!["conv1".into(), "layer1".into()])
+        );
+    }
+
+    #[test]
+    fn flags_that_would_do_nothing_are_refused() {
+        for flags in [
+            "--optimizer adam --nesterov",
+            "--optimizer adam --momentum 0.5",
+            "--lr-every 3",
+            "--schedule step --lr-patience 3",
+            "--schedule cosine --lr-factor 0.5",
+            "--watch loss",
+            "--penalty-bias",
+            "--freeze conv1 --freeze-before 2",
+            "--optimizer lion",
+        ] {
+            assert!(tuned(flags).is_err(), "{flags}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_takes_none_of_them() {
+        let train = |line: &str| parse::<train::Args>(&format!("train {line}"));
+        assert!(train("--resume runs/a").is_ok());
+        assert!(train("--resume runs/a --lr 0.1").is_err());
+        assert!(train("--resume runs/a --seeds 1,2").is_err());
+        assert!(train("faces --out runs/a --class-weights --seeds 1,2").is_ok());
+        assert!(train("--class-weights faces --out runs/a --repeat 3").is_ok());
+        assert!(train("faces --out runs/a --class-weights=1,2,x").is_err());
+        assert!(train("faces --out runs/a --seeds 1 --seed 2").is_err());
+        assert!(train("faces --out runs/a --augment rot30").is_ok());
+    }
+}

@@ -57,7 +57,7 @@ fn a_networks_gradient_equals_finite_differences() {
     let (mut head, wider) = CenterHead::new(options, &graph).unwrap();
     assert_eq!(wider.classes(), 3 + 24);
     head.centers.values.data_mut().fill(0.2);
-    let mut params = Params::new(&init::fresh(graph, 5));
+    let mut params = Params::new(&init::fresh(wider.clone(), 5));
     let mut engine = NativeEngine::<f32>::new(wider);
     let pixels: Vec<f32> = (0..4 * 44 * 44)
         .map(|i| (i * 7919 % 251) as f32 / 251.0)
@@ -91,7 +91,7 @@ fn a_networks_gradient_equals_finite_differences() {
             moved.iter_mut().nth(i).unwrap().value[1] += delta;
             loss_of(&mut moved)
         };
-        let slope = (at(2e-3) - at(-2e-3)) / 4e-3;
+        let slope = (at(2e-4) - at(-2e-4)) / 4e-4;
         let gap = (slope - f64::from(got)).abs();
         assert!(
             gap < 2e-2 * slope.abs().max(0.05),

@@ -74,9 +74,6 @@ impl Seeds {
     pub fn open(folder: &Path, plan: serde_json::Value, seeds: &[u64]) -> Result<Self, TrainError> {
         let path = folder.join(SEEDS_FILE);
         let wrong = |path: PathBuf, problem: String| TrainError::RunFile { path, problem };
-        // as it will be when it is read back: numbers may be a bit off then
-        let plan: serde_json::Value = serde_json::from_str(&plan.to_string())
-            .map_err(|e| wrong(path.clone(), e.to_string()))?;
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::augment::Augment;
 use crate::checkpoint::{Checkpoint, History, Moments};
-use crate::data::{Dataset, LoadOptions, open};
+use crate::data::{Dataset, Item, LoadOptions, Split, open};
 use crate::graph::build::{Architecture, build};
 use crate::graph::init;
 use fer_models::Preprocess;
@@ -179,19 +179,20 @@ fn a_run_that_does_not_improve_ends_early_and_stays_ended() {
 
 #[test]
 fn what_watches_needs_something_to_watch() {
-    let few = open("synth:5:14", &LoadOptions::default()).unwrap().dataset;
-    let mut only_training = Dataset::new(few.labels().clone(), few.tile());
-    for i in 0..few.len() {
-        let item = crate::data::Item {
-            split: crate::data::Split::Training,
-            ..few.item(i).clone()
+    let drawn = faces();
+    let mut few = Dataset::new(drawn.labels().clone(), drawn.tile());
+    // too few to hold out any
+    for i in 0..14 {
+        let item = Item {
+            split: Split::Training,
+            ..drawn.item(i).clone()
         };
-        only_training.push(few.image(i), item).unwrap();
+        few.push(drawn.image(i), item).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(1);
     options.stop = Some(EarlyStop::default());
-    let error = begin(folder.path(), &only_training, options).err().unwrap();
+    let error = begin(folder.path(), &few, options).err().unwrap();
     assert!(error.to_string().contains("validate"), "{error}");
     // nothing was written: the folder can be used again
     assert!(!folder.path().join(METRICS_FILE).exists());

@@ -14,7 +14,7 @@ use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainErr
 use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::Dataset;
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
-use crate::graph::{Array, Graph, Weights};
+use crate::graph::{Array, Graph, Network, Weights};
 use crate::loader::{Batch, Loader};
 use crate::predict;
 use crate::report::Evaluation;
@@ -187,10 +187,7 @@ impl<'a> Trainer<'a> {
         let class_weights = options.loss.class_weights.weights(&counts)?;
         let graph = &start.network.graph;
         options.penalty.check(graph)?;
-        let mut params = Params::new(&start.network);
-        params.freeze(&options.freeze.nodes(graph)?);
-        let mut optimizer =
-            Optimizer::new(options.optimizer, &params).with_penalty(options.penalty.clone());
+        let frozen = options.freeze.nodes(graph)?;
         let (mut center, graph) = match options.loss.center {
             Some(center) => {
                 let (head, wider) = CenterHead::new(center, graph)?;
@@ -198,6 +195,14 @@ impl<'a> Trainer<'a> {
             }
             None => (None, graph.clone()),
         };
+        let network = Network {
+            graph,
+            weights: start.network.weights.clone(),
+        };
+        let mut params = Params::new(&network);
+        params.freeze(&frozen);
+        let mut optimizer =
+            Optimizer::new(options.optimizer, &params).with_penalty(options.penalty.clone());
         if let Some((path, moments)) = moments {
             optimizer.updates = state.step;
             moments
@@ -214,7 +219,7 @@ impl<'a> Trainer<'a> {
             tracing::warn!("this processor has no fast bfloat16: training in f32");
         }
         Ok(Self {
-            engine: device.engine(graph, precision),
+            engine: device.engine(network.graph, precision),
             teacher: teacher.map(|t| {
                 let params = Params::new(&t.network);
                 (device.engine(t.network.graph, precision), params)

@@ -57,7 +57,7 @@ pub(super) struct Validated {
 /// The best value so far, and how long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wait {
+struct Wait {
     /// The smallest value; infinity before the first.
     #[serde(with = "bits")]
     best: f64,

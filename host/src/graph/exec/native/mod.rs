@@ -86,30 +86,28 @@ impl<E: Product> NativeEngine<E> {
         &self.outputs[self.plan.holder(id).0]
     }
 
-    fn logits(&self, batch: usize) -> Vec<f32> {
+    fn logits(&self) -> Vec<f32> {
         let last = self.graph.output();
-        let Op::Concat = self.graph.node(last).op else {
-            return self.exact(last);
-        };
-        // logits and features one behind the other: neither rounded more than it is alone
-        let inputs = &self.graph.node(last).inputs;
-        let parts: Vec<Vec<f32>> = inputs.iter().map(|&id| self.exact(id)).collect();
-        let mut rows = Vec::with_capacity(self.numbers(last, batch));
-        for image in 0..batch {
-            for part in &parts {
-                let width = part.len() / batch;
-                rows.extend_from_slice(&part[image * width..(image + 1) * width]);
+        if let Saved::Logits(logits) = &self.saved[last.0] {
+            return logits.clone();
+        }
+        let mut rows: Vec<f32> = self.output(last).iter().map(|v| v.to_f32()).collect();
+        if let Op::Concat = self.graph.node(last).op {
+            // logits with something behind them: the inner product still knows what was rounded here
+            let width = self.graph.classes();
+            let mut at = 0;
+            for input in &self.graph.node(last).inputs {
+                let part: usize = self.graph.shape(*input).iter().product();
+                if let Saved::Logits(exact) = &self.saved[input.0] {
+                    let images = rows.chunks_exact_mut(width);
+                    for (row, exact) in images.zip(exact.chunks_exact(part)) {
+                        row[at..at + part].copy_from_slice(exact);
+                    }
+                }
+                at += part;
             }
         }
         rows
-    }
-
-    /// A node's output as it was before it was rounded, where that is known.
-    fn exact(&self, id: NodeId) -> Vec<f32> {
-        match &self.saved[id.0] {
-            Saved::Logits(logits) => logits.clone(),
-            _ => self.output(id).iter().map(|v| v.to_f32()).collect(),
-        }
     }
 
     /// Gives every output back for reuse.
@@ -134,7 +132,7 @@ impl<E: Product> Engine for NativeEngine<E> {
     ) -> Result<Vec<f32>, ExecError> {
         self.clear();
         self.run(params, pixels, batch, Mode::Eval)?;
-        let logits = self.logits(batch);
+        let logits = self.logits();
         self.clear();
         Ok(logits)
     }
@@ -163,7 +161,7 @@ impl<E: Product> Engine for NativeEngine<E> {
             }
         }
         self.trained_batch = Some(batch);
-        Ok(self.logits(batch))
+        Ok(self.logits())
     }
 
     fn backward(&mut self, params: &mut Params, dlogits: &[f32]) -> Result<(), ExecError> {

@@ -15,7 +15,7 @@ use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::{CandleEngine, Engine, Params, Precision};
 use fer_tools::graph::init;
 use fer_tools::ops::matmul::{Mat, matmul};
-use fer_tools::train::{Optimizer, Sgd};
+use fer_tools::train::{Optimizer, OptimizerOptions};
 
 /// The value after a flag.
 fn flag(name: &str) -> Option<String> {
@@ -100,7 +100,7 @@ fn time(engine: &mut dyn Engine, batch: usize, steps: usize) -> f64 {
     let len = batch * engine.graph().input_shape().iter().product::<usize>();
     let pixels: Vec<f32> = (0..len).map(|i| (i % 251) as f32 / 251.0).collect();
     let dlogits = vec![1e-3; batch * engine.graph().classes()];
-    let mut sgd = Optimizer::new(Sgd::default(), &params);
+    let mut sgd = Optimizer::new(OptimizerOptions::default(), &params);
     let mut times = Vec::new();
     for step in 0..steps.max(1) as u64 + 2 {
         let start = Instant::now();

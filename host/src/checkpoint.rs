@@ -1,8 +1,9 @@
 //! A network on disk: one safetensors file with the graph, the tensors and, in the middle of a run,
 //! everything that the next step depends on.
 //!
-//! The tensors are named `weights/<tensor>`, `velocity/<tensor>` (momentum) and `average/<tensor>`
-//! (the running average of weights); the rest is JSON in the file's metadata under `fer`. One file is
+//! The tensors are named `weights/<tensor>`, `velocity/<tensor>` (momentum, or Adam's mean of gradients),
+//! `second/<tensor>` (Adam's mean of squares), `average/<tensor>` (the running average of weights) and
+//! `loss/centers`; the rest is JSON in the file's metadata under `fer`. One file is
 //! written under a temporary name and renamed, so a reader sees the old checkpoint or the new one.
 
 use std::borrow::Cow;
@@ -88,8 +89,12 @@ pub struct History {
 pub struct Moments {
     /// The raw weights, where the checkpoint's network holds their running average.
     pub weights: Option<Weights>,
-    /// The optimiser's velocity by tensor.
+    /// The optimiser's velocity, or mean of gradients, by tensor.
     pub velocity: Weights,
+    /// The optimiser's mean of squared gradients by tensor; empty for SGD.
+    pub second: Weights,
+    /// The centers of a center loss, `[classes, features]`.
+    pub centers: Option<Array>,
 }
 
 /// The JSON in the metadata.
@@ -196,11 +201,15 @@ impl Checkpoint {
                     .map(|_| &self.network.weights),
             ),
             ("velocity", run.map(|(_, m)| &m.velocity)),
+            ("second", run.map(|(_, m)| &m.second)),
         ];
         for (group, weights) in groups {
             for (name, array) in weights.into_iter().flatten() {
                 tensors.insert(format!("{group}/{name}"), Stored(array));
             }
+        }
+        if let Some(centers) = run.and_then(|(_, m)| m.centers.as_ref()) {
+            tensors.insert("loss/centers".into(), Stored(centers));
         }
         let metadata = HashMap::from([("fer".to_owned(), json)]);
         let bytes = safetensors::serialize(tensors, Some(metadata))
@@ -264,6 +273,8 @@ fn read(path: &Path) -> Result<Read, CheckpointError> {
     let mut group = |name: &str| groups.remove(name);
     let weights = group("weights").unwrap_or_default();
     let velocity = group("velocity").unwrap_or_default();
+    let second = group("second").unwrap_or_default();
+    let centers = group("loss").and_then(|mut loss| loss.remove("centers"));
     let (evaluated, raw) = match group("average") {
         Some(average) => (average, Some(weights)),
         None => (weights, None),
@@ -286,6 +297,8 @@ fn read(path: &Path) -> Result<Read, CheckpointError> {
     let moments = Moments {
         weights: raw,
         velocity,
+        second,
+        centers,
     };
     let run = header.run.map(|state| (state.into_owned(), moments));
     Ok((checkpoint, run))

@@ -28,7 +28,7 @@ struct Case {
 }
 
 #[test]
-fn twenty_kills_change_nothing() {
+fn thirty_kills_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let every_step = Case {
         name: "every-step",
@@ -53,6 +53,27 @@ fn twenty_kills_change_nothing() {
         seed: 2,
     };
     check(folder.path(), &at_times);
+    // adaptive steps, a watched rate, an early end, frozen layers, penalties and centers
+    let watched = Case {
+        name: "watched",
+        flags: "synth:7:210 --arch vgg11 --width 0.05 --channels 1 --epochs 4 --batch 20 --ema 0.9 \
+                --optimizer radam --lr 1e-3 --schedule plateau --lr-patience 0 --lr-factor 0.5 \
+                --stop-patience 1 --freeze features.0 --l2 1e-3 --center-loss 0.01 --augment heavy",
+        interval: "0",
+        kills: 6,
+        seed: 3,
+    };
+    check(folder.path(), &watched);
+    let adam = Case {
+        name: "adam",
+        flags: "synth:7:210 --arch vgg11 --width 0.05 --channels 1 --epochs 3 --batch 16 \
+                --optimizer adamw --lr 1e-3 --schedule step --lr-every 1 --class-weights=inverse \
+                --augment ferplus",
+        interval: "0.003",
+        kills: 4,
+        seed: 4,
+    };
+    check(folder.path(), &adam);
 }
 
 /// Runs a case uninterrupted and with kills, and compares; returns the uninterrupted run's folder.

@@ -5,7 +5,7 @@ use fer_tests::skip;
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{LoadOptions, Split, load};
 use fer_tools::graph::exec::{Params, Precision};
-use fer_tools::train::{LossOptions, Optimizer, Sgd, cross_entropy};
+use fer_tools::train::{LossOptions, Optimizer, OptimizerOptions, cross_entropy};
 
 const IMAGES: usize = 1024;
 const BATCH: usize = 64;
@@ -48,7 +48,7 @@ fn bfloat16_reaches_the_loss_of_f32_within_two_percent() {
     let [f32_loss, bf16_loss] = [Precision::F32, Precision::Bf16].map(|precision| {
         let mut engine = precision.engine(graph.clone());
         let mut params = Params::new(&start.network);
-        let mut sgd = Optimizer::new(Sgd::default(), &params);
+        let mut sgd = Optimizer::new(OptimizerOptions::default(), &params);
         let mut losses = Vec::new();
         for step in 0..STEPS {
             let first = step % LAST * BATCH;

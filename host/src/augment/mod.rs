@@ -11,8 +11,11 @@
 //! ```
 
 mod apply;
+mod presets;
+mod spoil;
 
 use fer_models::{FieldError, Preprocess};
+pub use presets::{PRESETS, Preset};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +28,19 @@ pub enum Crop {
     Center,
     /// At a random whole pixel, every place equally likely.
     Random,
+}
+
+/// What stands where a moved tile leaves the crop empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outside {
+    /// The nearest edge pixel goes on.
+    #[default]
+    Edge,
+    /// Nothing.
+    Black,
+    /// The tile, mirrored at its edge.
+    Reflect,
 }
 
 /// Which augmentations are applied, and how strongly.
@@ -41,11 +57,39 @@ pub struct Augment {
     pub shift: f32,
     /// Largest change of size, 0 to 0.5: the factor lies in `1 - scale ..= 1 + scale`.
     pub scale: f32,
+    /// Largest change of size along each axis on its own, 0 to 0.5: the factors lie in
+    /// `1 / (1 + stretch) ..= 1 + stretch`.
+    pub stretch: f32,
+    /// Largest slant, 0 to 1: how far a row moves to the side for each row down, and a column down for each
+    /// column to the side.
+    pub skew: f32,
+    /// Least share of the tile that is cut out and resized to the crop, 0 (off) to 1; takes the place of
+    /// [`crop`](Self::crop). Szegedy et al., "Going Deeper with Convolutions" (2015).
+    pub min_area: f32,
+    /// Largest ratio of that cut's sides, either way, up to 4; 0 and 1 are square.
+    pub aspect: f32,
+    /// What stands outside the tile.
+    pub outside: Outside,
     /// Largest change of brightness, as a fraction of the full range, 0 to 1.
     pub brightness: f32,
     /// Largest change of contrast around the crop's mean, 0 to 1: the factor lies in
     /// `1 - contrast ..= 1 + contrast`.
     pub contrast: f32,
+    /// Largest change of the light's strength, 0 to 1: values are multiplied by `1 - gain ..= 1 + gain`.
+    pub gain: f32,
+    /// Largest lightening by a power, 0 to 0.9: the exponent lies in `1 - gamma ..= 1`.
+    pub gamma: f32,
+    /// Largest share of the sharpened image, 0 to 1.
+    pub sharpen: f32,
+    /// Largest σ of a Gaussian blur, in pixels of the crop, 0 to 8.
+    pub blur: f32,
+    /// Standard deviation of Gaussian noise, as a fraction of the full range, 0 to 1.
+    pub noise: f32,
+    /// Largest share of pixels that turn black, 0 to 1.
+    pub pixel_dropout: f32,
+    /// Apply only one, drawn each time, of `blur` and `pixel_dropout`, and one of the light (`brightness`,
+    /// `contrast` and `gain` together), `sharpen`, `gamma` and `noise`.
+    pub one_of: bool,
     /// Side in pixels of a square that is filled with the crop's mean, 0 (off) to 1024; its centre
     /// is anywhere in the crop, so it may lie partly outside. DeVries and Taylor, "Improved
     /// Regularization of Convolutional Neural Networks with Cutout" (2017).
@@ -56,34 +100,6 @@ pub struct Augment {
 }
 
 impl Augment {
-    /// Nothing but the centre crop.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// What the reference trains with: random crop and flip.
-    pub fn reference() -> Self {
-        Self {
-            crop: Crop::Random,
-            flip: 0.5,
-            ..Self::default()
-        }
-    }
-
-    /// The reference's plus moderate geometry, light, cutout and mixup, for long training.
-    pub fn strong() -> Self {
-        Self {
-            rotate: 15.0,
-            shift: 0.05,
-            scale: 0.1,
-            brightness: 0.2,
-            contrast: 0.25,
-            cutout: 12,
-            mixup: 0.2,
-            ..Self::reference()
-        }
-    }
-
     /// Checks every field against its range; whoever reads an [`Augment`] from a file calls this.
     ///
     /// # Errors
@@ -96,6 +112,16 @@ impl Augment {
             ("scale", self.scale, 0.5),
             ("brightness", self.brightness, 1.0),
             ("contrast", self.contrast, 1.0),
+            ("stretch", self.stretch, 0.5),
+            ("skew", self.skew, 1.0),
+            ("min_area", self.min_area, 1.0),
+            ("aspect", self.aspect, 4.0),
+            ("gain", self.gain, 1.0),
+            ("gamma", self.gamma, 0.9),
+            ("sharpen", self.sharpen, 1.0),
+            ("blur", self.blur, 8.0),
+            ("noise", self.noise, 1.0),
+            ("pixel_dropout", self.pixel_dropout, 1.0),
             ("cutout", self.cutout as f32, 1024.0),
             ("mixup", self.mixup, 10.0),
         ] {
@@ -112,7 +138,16 @@ impl Augment {
 
     /// True where pixels have to be sampled between pixels, and a whole-pixel crop is not enough.
     fn resamples(&self) -> bool {
-        self.rotate > 0.0 || self.shift > 0.0 || self.scale > 0.0
+        [
+            self.rotate,
+            self.shift,
+            self.scale,
+            self.stretch,
+            self.skew,
+            self.min_area,
+        ]
+        .iter()
+        .any(|strength| *strength > 0.0)
     }
 
     /// Cuts one random crop of `tile` (`pre.tile * pre.tile` grey bytes) into `out`: one channel of
@@ -141,7 +176,7 @@ impl Augment {
             pre.tile
         );
         self.place(rng, pre, tile, out);
-        self.relight(rng, out);
+        self.spoil(rng, pre.crop, out);
         self.cut_out(rng, pre.crop, out);
         for value in out {
             *value = pre.normalise(*value);

@@ -11,7 +11,9 @@ mod progress;
 mod prune;
 mod recipe;
 mod report;
+mod seeds;
 mod train;
+mod tuning;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

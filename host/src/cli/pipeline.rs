@@ -177,7 +177,7 @@ fn stage(
     };
     if last.exists() {
         let (_, state, _) = Checkpoint::load_run(&last)?;
-        if state.epoch >= state.options.epochs {
+        if state.finished() {
             tracing::info!("{name}: done before");
             return Ok(best);
         }

@@ -5,19 +5,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use fer_models::{Labels, Preprocess};
-use fer_tools::augment::Augment;
+use fer_tools::augment::{Augment, PRESETS, Preset};
 use fer_tools::checkpoint::{Checkpoint, History};
 use fer_tools::data::{self, LoadOptions};
 use fer_tools::graph::build::{Architecture, NAMES, build};
 use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::Precision;
 use fer_tools::graph::init;
-use fer_tools::train::{BEST_FILE, Clip, Device, LAST_FILE, Outcome, Schedule, Setup, Trainer};
+use fer_tools::train::{
+    BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, SEEDS_FILE, Setup, Trainer,
+};
 
 use super::exit::{Configuration, Usage};
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
+use super::seeds;
+use super::tuning::Tuning;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +34,11 @@ Examples:
     fer-tools train fer2013.csv.xz --recipe host/recipes/vgg19-lite.toml --seed 2 --out runs/lite-2
   Go on after a power cut:
     fer-tools train --resume runs/vgg19
+  How much the seed matters: three runs, their mean and spread:
+    fer-tools train fer2013.csv --recipe host/recipes/vgg19-lite.toml --seeds 1,2,3 --out runs/lite-seeds
+  Only the last layers, with Adam, a falling rate and an early end:
+    fer-tools train faces/ --from big.safetensors --freeze-before -3 --optimizer adam --lr 1e-3 \
+      --schedule plateau --stop-patience 8 --out runs/faces
   Win accuracy back after pruning, with the unpruned network as teacher:
     fer-tools train fer2013.csv --from slim.safetensors --distill runs/vgg19/best.safetensors --out runs/slim";
 
@@ -46,10 +56,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder exactly where it stopped
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new", "tuning"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     new: NewRun,
+    #[command(flatten)]
+    tuning: Tuning,
     /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     device: Place,
@@ -101,42 +113,31 @@ struct NewRun {
     /// What the CPU computes in; bf16 needs AMX and is several times faster, else f32 is used
     #[arg(long, value_enum)]
     precision: Option<PrecisionName>,
-    /// Learning rate: the first of the reference schedule, the highest of the others
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f32>,
-    /// How the learning rate moves
-    #[arg(long, value_enum)]
-    schedule: Option<ScheduleName>,
     /// How training images differ from time to time
-    #[arg(long, value_enum)]
-    augment: Option<AugmentName>,
+    #[arg(long, value_parser = augmentations())]
+    augment: Option<String>,
     /// Share of each target spread over all classes
     #[arg(long, value_name = "SHARE")]
     label_smoothing: Option<f32>,
-    /// Weigh classes against their frequency
-    #[arg(long)]
-    class_weights: bool,
-    /// Pull of the weights towards zero
-    #[arg(long)]
-    weight_decay: Option<f32>,
-    /// Nesterov momentum
-    #[arg(long)]
-    nesterov: bool,
-    /// Clamp each gradient to ± this
-    #[arg(long, value_name = "BOUND", conflicts_with = "clip_norm")]
-    clip_value: Option<f32>,
-    /// Shorten the whole gradient to this length
-    #[arg(long, value_name = "BOUND")]
-    clip_norm: Option<f32>,
-    /// L1 pull on BatchNorm scales, before pruning: 1e-4
-    #[arg(long, value_name = "S")]
-    sparsity: Option<f32>,
-    /// Decay of the running average of weights that is evaluated and kept: 0.999
-    #[arg(long, value_name = "DECAY")]
-    ema: Option<f32>,
+    /// Weigh classes: balanced (against their frequency, if nothing is said), inverse, or a number each
+    #[arg(long, value_name = "RULE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "balanced")]
+    class_weights: Option<ClassWeights>,
     /// Seed of weights, order, augmentation and dropout
     #[arg(long)]
     seed: Option<u64>,
+    /// Train once with each of these seeds, in folders of their own; the same command again goes on
+    #[arg(
+        long,
+        value_name = "SEED,SEED,…",
+        value_delimiter = ',',
+        conflicts_with = "seed"
+    )]
+    seeds: Vec<u64>,
+    /// The same with this many seeds, from --seed on
+    #[arg(long, value_name = "N", conflicts_with = "seeds",
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeat: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -156,24 +157,10 @@ impl From<PrecisionName> for Precision {
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ScheduleName {
-    /// Constant to epoch 80, then times 0.9 every 5 epochs
-    Reference,
-    /// Two epochs of warm-up, then half a cosine
-    Cosine,
-    /// Up over the first 30 %, down over the rest
-    OneCycle,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum AugmentName {
-    /// The centre crop
-    None,
-    /// Random crop and flip
-    Reference,
-    /// The reference's, and geometry, light, cutout, mixup
-    Strong,
+/// The names of augmentations, each with what it does.
+fn augmentations() -> PossibleValuesParser {
+    let named = |preset: &Preset| PossibleValue::new(preset.name).help(preset.about);
+    PossibleValuesParser::new(PRESETS.iter().map(named))
 }
 
 /// A device as it stands on the command line.
@@ -218,7 +205,7 @@ impl Place {
 
 impl NewRun {
     /// The recipe, with what the flags change.
-    fn recipe(&self) -> Result<Recipe> {
+    fn recipe(&self, tuning: &Tuning) -> Result<Recipe> {
         let mut recipe: Recipe = match &self.recipe {
             Some(path) => recipe::read(path)?,
             None => Recipe::default(),
@@ -238,60 +225,18 @@ impl NewRun {
         set(&mut train.batch, self.batch);
         set(&mut train.seed, self.seed);
         set(&mut train.precision, self.precision.map(Precision::from));
-        if let Some(name) = self.schedule {
-            train.schedule = name.with_rate(rate_of(&train.schedule));
-        }
-        if let Some(rate) = self.lr {
-            set_rate(&mut train.schedule, rate);
-        }
-        if let Some(name) = self.augment {
-            train.augment = match name {
-                AugmentName::None => Augment::none(),
-                AugmentName::Reference => Augment::reference(),
-                AugmentName::Strong => Augment::strong(),
-            };
-        }
+        let augment = self.augment.as_deref().and_then(Augment::named);
+        set(&mut train.augment, augment);
         set(&mut train.loss.label_smoothing, self.label_smoothing);
-        train.loss.class_weights |= self.class_weights;
-        set(&mut train.optimizer.weight_decay, self.weight_decay);
-        train.optimizer.nesterov |= self.nesterov;
-        set(&mut train.optimizer.clip, self.clip_value.map(Clip::Value));
-        set(&mut train.optimizer.clip, self.clip_norm.map(Clip::Norm));
-        set(&mut train.optimizer.sparsity, self.sparsity);
-        set(&mut train.optimizer.ema, self.ema);
+        set(&mut train.loss.class_weights, self.class_weights.clone());
+        tuning.apply(train)?;
         Ok(recipe)
     }
 }
 
-fn set<T>(field: &mut T, value: Option<T>) {
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
-    }
-}
-
-fn rate_of(schedule: &Schedule) -> f32 {
-    match *schedule {
-        Schedule::Reference { rate }
-        | Schedule::Cosine { rate, .. }
-        | Schedule::OneCycle { rate, .. } => rate,
-    }
-}
-
-fn set_rate(schedule: &mut Schedule, new: f32) {
-    match schedule {
-        Schedule::Reference { rate }
-        | Schedule::Cosine { rate, .. }
-        | Schedule::OneCycle { rate, .. } => *rate = new,
-    }
-}
-
-impl ScheduleName {
-    fn with_rate(self, rate: f32) -> Schedule {
-        match self {
-            Self::Reference => Schedule::Reference { rate },
-            Self::Cosine => Schedule::Cosine { rate, warmup: 2.0 },
-            Self::OneCycle => Schedule::OneCycle { rate, rise: 0.3 },
-        }
     }
 }
 
@@ -309,9 +254,30 @@ pub(crate) fn run(args: Args) -> Result<()> {
     };
     let every = Duration::from_secs_f64(args.checkpoint_minutes * 60.0);
     let (outcome, folder) = match (&args.resume, &args.data, &args.out) {
+        (Some(folder), ..) if folder.join(SEEDS_FILE).exists() => {
+            return Err(Usage(format!(
+                "{} holds the runs of several seeds: give the command that started them again",
+                folder.display()
+            ))
+            .into());
+        }
         (Some(folder), ..) => (resume(folder, &load, &device, every)?, folder),
         (None, Some(data), Some(folder)) => {
-            let recipe = args.new.recipe()?;
+            let recipe = args.new.recipe(&args.tuning)?;
+            let new = &args.new;
+            if let Some(asked) = seeds::asked(&new.seeds, new.repeat, recipe.train.seed)? {
+                return seeds::run(
+                    folder,
+                    plan(new, &recipe, data)?,
+                    &asked,
+                    |seed, folder| {
+                        let mut recipe = recipe.clone();
+                        recipe.train.seed = seed;
+                        start(new, recipe, data, folder, &load, &device, every)
+                    },
+                    |folder| resume(folder, &load, &device, every),
+                );
+            }
             let outcome = start(&args.new, recipe, data, folder, &load, &device, every)?;
             (outcome, folder)
         }
@@ -331,6 +297,21 @@ pub(crate) fn run(args: Args) -> Result<()> {
         ),
     }
     Ok(())
+}
+
+/// What the runs of several seeds have in common.
+fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> {
+    let mut recipe = recipe.clone();
+    recipe.train.seed = 0;
+    // through text: 0.1 stays 0.1, as it will be read back, and does not become 0.10000000149
+    let recipe: serde_json::Value = serde_json::from_str(&serde_json::to_string(&recipe)?)?;
+    let name = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    Ok(serde_json::json!({
+        "data": data,
+        "recipe": recipe,
+        "from": name(&new.from),
+        "distill": name(&new.distill),
+    }))
 }
 
 fn start(

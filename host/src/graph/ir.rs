@@ -148,7 +148,7 @@ pub enum Op {
     /// Product. Either side is repeated over the pixels where it has one, `[c]` or `[c, 1, 1]`, and over the
     /// channels where it has one, `[1, h, w]`.
     Mul,
-    /// Maps of equal size one behind the other in the channels.
+    /// Maps of equal size one behind the other in the channels, or vectors one behind the other.
     Concat,
     /// Maps of equal channels and height side by side: `[c, h, w₁]`, `[c, h, w₂]` to `[c, h, w₁ + w₂]`.
     Beside,

@@ -243,6 +243,9 @@ fn given(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             [[_, h, w], ..] if inputs.iter().all(|s| s.len() == 3 && s[1..] == [*h, *w]) => {
                 Ok(vec![inputs.iter().map(|s| s[0]).sum(), *h, *w])
             }
+            [[_], ..] if inputs.iter().all(|s| s.len() == 1) => {
+                Ok(vec![inputs.iter().map(|s| s[0]).sum()])
+            }
             _ => Err(format!("reads {inputs:?}, expected maps of one size")),
         },
         Op::Beside => match inputs {

@@ -63,3 +63,16 @@ pub enum TrainError {
     #[error(transparent)]
     Evaluation(#[from] crate::report::EvaluationError),
 }
+
+impl TrainError {
+    /// Refuses a number outside `low..=high`.
+    pub(super) fn range(field: &'static str, value: f32, low: f32, high: f32) -> Result<(), Self> {
+        if (low..=high).contains(&value) {
+            return Ok(());
+        }
+        Err(Self::Option {
+            field,
+            problem: format!("is {value}, expected {low} to {high}"),
+        })
+    }
+}

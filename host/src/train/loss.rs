@@ -3,29 +3,46 @@
 use fer_models::{argmax, softmax};
 use serde::{Deserialize, Serialize};
 
+use super::{CenterOptions, ClassWeights, TrainError};
+
 /// What the loss consists of.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossOptions {
     /// Share of each target that is spread evenly over all classes, 0 up to 1
     /// (Szegedy et al., 2016).
     pub label_smoothing: f32,
-    /// Weigh classes by `N / (classes · count)`, counted on the training split.
-    pub class_weights: bool,
+    /// How much each class weighs.
+    pub class_weights: ClassWeights,
     /// Share of the teacher in the loss when there is one, 0 to 1 (Hinton et al., 2015).
     pub distill_share: f32,
     /// Temperature at which student and teacher are compared, above 0.
     pub distill_temperature: f32,
+    /// Center loss, besides the cross entropy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub center: Option<CenterOptions>,
 }
 
 impl Default for LossOptions {
     fn default() -> Self {
         Self {
             label_smoothing: 0.0,
-            class_weights: false,
+            class_weights: ClassWeights::Even,
             distill_share: 0.7,
             distill_temperature: 4.0,
+            center: None,
         }
+    }
+}
+
+impl LossOptions {
+    /// The first number out of range, if any.
+    pub(super) fn validate(&self) -> Result<(), TrainError> {
+        TrainError::range("loss.label_smoothing", self.label_smoothing, 0.0, 0.9)?;
+        TrainError::range("loss.distill_share", self.distill_share, 0.0, 1.0)?;
+        let heat = self.distill_temperature;
+        TrainError::range("loss.distill_temperature", heat, 0.1, 100.0)?;
+        self.center.as_ref().map_or(Ok(()), CenterOptions::validate)
     }
 }
 
@@ -43,7 +60,8 @@ pub struct BatchLoss {
 /// The loss of `logits [batch, classes]` against `targets` of the same shape, whose rows sum to 1.
 ///
 /// `class_weights` holds a weight for each class, or nothing; a row weighs what its target's classes
-/// weigh, and the mean is over the weights as in PyTorch. `teacher` holds the teacher's logits.
+/// weigh, and the mean is over the weights as in PyTorch, or with [`ClassWeights::Inverse`] over the
+/// images as in Keras. `teacher` holds the teacher's logits.
 pub fn cross_entropy(
     options: &LossOptions,
     class_weights: &[f32],
@@ -62,7 +80,11 @@ pub fn cross_entropy(
             target.iter().zip(class_weights).map(|(t, w)| t * w).sum()
         }
     };
-    let total: f32 = targets.chunks_exact(classes).map(weight_of).sum();
+    let rows = targets.chunks_exact(classes);
+    let total: f32 = match options.class_weights {
+        ClassWeights::Inverse => rows.len() as f32,
+        _ => rows.map(weight_of).sum(),
+    };
     let mut loss = BatchLoss {
         gradient: vec![0.0; logits.len()],
         ..BatchLoss::default()
@@ -107,18 +129,6 @@ fn log_sum_exp(values: &[f32]) -> f32 {
     top + values.iter().map(|v| (v - top).exp()).sum::<f32>().ln()
 }
 
-/// `N / (classes · count)` for each class; a class without images weighs 0.
-pub fn balanced_weights(counts: &[usize]) -> Vec<f32> {
-    let total: usize = counts.iter().sum();
-    counts
-        .iter()
-        .map(|&n| match n {
-            0 => 0.0,
-            n => total as f32 / (counts.len() * n) as f32,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,29 +145,25 @@ mod tests {
     }
 
     #[test]
-    fn balanced_weights_are_those_of_the_third_reference() {
-        // seeds.md section 4.3: N / (7·n_c) of FER2013's training split
-        let weights = balanced_weights(&[3995, 436, 4097, 7215, 4830, 3171, 4965]);
-        let want = [1.0266, 9.4066, 1.0010, 0.5684, 0.8491, 1.2934, 0.8260];
-        for (got, want) in weights.iter().zip(want) {
-            assert!((got - want).abs() < 1e-4, "{got} against {want}");
+    fn the_gradient_equals_finite_differences_with_every_part_on() {
+        for class_weights in [ClassWeights::Balanced, ClassWeights::Inverse] {
+            gradient_equals_finite_differences(&LossOptions {
+                label_smoothing: 0.1,
+                class_weights,
+                distill_share: 0.6,
+                distill_temperature: 3.0,
+                center: None,
+            });
         }
     }
 
-    #[test]
-    fn the_gradient_equals_finite_differences_with_every_part_on() {
-        let options = LossOptions {
-            label_smoothing: 0.1,
-            class_weights: true,
-            distill_share: 0.6,
-            distill_temperature: 3.0,
-        };
+    fn gradient_equals_finite_differences(options: &LossOptions) {
         let logits = [0.3, -1.2, 2.0, 0.5, 0.1, -0.4];
         let targets = [0.0, 1.0, 0.0, 0.7, 0.0, 0.3];
         let teacher = [1.0, 0.2, -0.5, 0.0, 2.0, 0.3];
         let of = |logits: &[f32]| {
             cross_entropy(
-                &options,
+                options,
                 &[0.5, 2.0, 1.5],
                 3,
                 logits,

@@ -1,20 +1,36 @@
 //! Training: one loop, whose parts are the loss, the schedule, the optimiser and the run folder.
 
+mod center;
+mod class_weights;
 mod error;
 mod fit;
+mod freeze;
+mod layers;
 mod loss;
 mod optimizer;
 mod options;
+mod penalty;
 mod run_folder;
 mod schedule;
+mod seeds;
 mod state;
 mod trainer;
+mod watch;
 
+pub use center::{CenterOptions, Centers};
+pub use class_weights::ClassWeights;
 pub use error::TrainError;
-pub use loss::{BatchLoss, LossOptions, balanced_weights, cross_entropy};
-pub use optimizer::{Clip, Optimizer, Sgd};
+pub use freeze::Freeze;
+pub use loss::{BatchLoss, LossOptions, cross_entropy};
+pub use optimizer::{Betas, Clip, Optimizer, OptimizerOptions, Rule, RuleName};
 pub use options::TrainOptions;
+pub use penalty::Penalty;
 pub use run_folder::{BEST_FILE, EVENTS_FILE, LAST_FILE, METRICS_FILE, RunFolder};
 pub use schedule::Schedule;
+pub use seeds::{SEEDS_FILE, SeedRun, Seeds, Spread};
 pub use state::{Best, RunState};
 pub use trainer::{Device, Observer, Outcome, Setup, StepReport, Trainer};
+pub use watch::{EarlyStop, Measure, Watch};
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clip, LossOptions, Schedule, Sgd, TrainError};
+use super::{
+    Clip, EarlyStop, Freeze, LossOptions, OptimizerOptions, Penalty, Schedule, TrainError,
+};
 use crate::augment::Augment;
 use crate::graph::exec::Precision;
 
@@ -21,7 +23,14 @@ pub struct TrainOptions {
     /// The learning rate over the run.
     pub schedule: Schedule,
     /// The optimiser's constants.
-    pub optimizer: Sgd,
+    pub optimizer: OptimizerOptions,
+    /// Layers that stay as they are.
+    pub freeze: Freeze,
+    /// L1 and L2 on chosen layers.
+    pub penalty: Penalty,
+    /// Stops before the epochs are over where the validation does not improve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<EarlyStop>,
     /// What is minimised.
     pub loss: LossOptions,
     /// How images differ from time to time.
@@ -37,10 +46,13 @@ impl Default for TrainOptions {
             seed: 1,
             precision: Precision::F32,
             schedule: Schedule::Reference { rate: 0.01 },
-            optimizer: Sgd {
+            optimizer: OptimizerOptions {
                 clip: Clip::Value(0.1),
-                ..Sgd::default()
+                ..OptimizerOptions::default()
             },
+            freeze: Freeze::default(),
+            penalty: Penalty::default(),
+            stop: None,
             loss: LossOptions::default(),
             augment: Augment::reference(),
         }
@@ -53,46 +65,25 @@ impl TrainOptions {
     /// # Errors
     /// Names the first option that cannot be meant.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let range = |field, value: f32, low: f32, high: f32| {
-            if (low..=high).contains(&value) {
-                Ok(())
-            } else {
-                Err(TrainError::Option {
-                    field,
-                    problem: format!("is {value}, expected {low} to {high}"),
-                })
-            }
-        };
-        range("epochs", self.epochs as f32, 1.0, 1e6)?;
-        range("batch", self.batch as f32, 2.0, 65_536.0)?;
+        TrainError::range("epochs", self.epochs as f32, 1.0, 1e6)?;
+        TrainError::range("batch", self.batch as f32, 2.0, 65_536.0)?;
         if let Some(problem) = self.schedule.problem() {
             return Err(TrainError::Option {
                 field: "schedule",
                 problem,
             });
         }
-        let Sgd {
-            momentum,
-            weight_decay,
-            clip,
-            sparsity,
-            ema,
-            ..
-        } = self.optimizer;
-        range("optimizer.momentum", momentum, 0.0, 0.9999)?;
-        range("optimizer.weight_decay", weight_decay, 0.0, 1.0)?;
-        range("optimizer.sparsity", sparsity, 0.0, 1.0)?;
-        range("optimizer.ema", ema, 0.0, 0.999_999)?;
-        if let Clip::Value(bound) | Clip::Norm(bound) = clip {
-            range("optimizer.clip", bound, 1e-6, 1e6)?;
-        }
-        range("loss.label_smoothing", self.loss.label_smoothing, 0.0, 0.9)?;
-        range("loss.distill_share", self.loss.distill_share, 0.0, 1.0)?;
-        let heat = self.loss.distill_temperature;
-        range("loss.distill_temperature", heat, 0.1, 100.0)?;
+        self.optimizer.validate()?;
+        self.penalty.validate()?;
+        self.loss.validate()?;
         self.augment.validate().map_err(|e| TrainError::Option {
             field: "augment",
             problem: e.to_string(),
         })
+    }
+
+    /// Whether the run depends on a validation after every epoch.
+    pub(super) fn watches_validation(&self) -> bool {
+        self.stop.is_some() || matches!(self.schedule, Schedule::Plateau { .. })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainOptions;
+use super::{TrainOptions, Watch};
 
 /// Everything about a run in progress that is not a tensor.
 ///
@@ -34,6 +34,9 @@ pub struct RunState {
     pub seen: usize,
     /// Best validation accuracy so far, 0 to 1, and its epoch, from 1.
     pub best: Option<Best>,
+    /// What watching the validation has come to.
+    #[serde(default)]
+    pub watch: Watch,
     /// Seconds spent before this moment, over all sessions.
     pub seconds: f64,
     /// Length of `metrics.jsonl` at this moment.
@@ -55,14 +58,19 @@ pub struct Best {
 
 /// A number as the bits it is made of: a decimal may come back one bit off, and a resumed run would
 /// then differ from one that was never stopped.
-mod bits {
+pub(super) mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::train) fn serialize<S: Serializer>(
+        value: &f64,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_u64(value.to_bits())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    pub(in crate::train) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<f64, D::Error> {
         u64::deserialize(from).map(f64::from_bits)
     }
 }
@@ -82,9 +90,15 @@ impl RunState {
             correct: 0,
             seen: 0,
             best: None,
+            watch: Watch::default(),
             seconds: 0.0,
             metrics_bytes: 0,
             events_bytes: 0,
         }
+    }
+
+    /// Whether there is nothing left to do: all epochs are done, or it has stopped early.
+    pub fn finished(&self) -> bool {
+        self.epoch >= self.options.epochs || self.watch.stops(&self.options)
     }
 }

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use fer_models::Crops;
 use serde_json::json;
 
+use super::center::CenterHead;
 use super::fit::{check_data, check_teacher, fingerprint, splits};
-use super::loss::{balanced_weights, cross_entropy};
+use super::loss::cross_entropy;
+use super::watch::Validated;
 use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::Dataset;
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
-use crate::graph::{Array, Graph, Weights};
+use crate::graph::{Array, Graph, Network, Weights};
 use crate::loader::{Batch, Loader};
 use crate::predict;
 use crate::report::Evaluation;
@@ -71,8 +73,10 @@ pub type Observer<'a> = dyn FnMut(&StepReport) -> bool + 'a;
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Whether all epochs were done.
+    /// Whether there is nothing left to do: all epochs were done, or it stopped early.
     pub finished: bool,
+    /// Epochs done.
+    pub epochs: usize,
     /// The best epoch, where there were images to validate on.
     pub best: Option<Best>,
 }
@@ -89,6 +93,7 @@ pub struct Trainer<'a> {
     engine: Box<dyn Engine>,
     params: Params,
     optimizer: Optimizer,
+    center: Option<CenterHead>,
     teacher: Option<(Box<dyn Engine>, Params)>,
     save_every: Duration,
     session: Session,
@@ -115,20 +120,10 @@ impl<'a> Trainer<'a> {
         setup.options.validate()?;
         let mut state = RunState::start(setup.options, setup.data, fingerprint(dataset));
         state.teacher = setup.teacher.as_ref().map(|(_, p)| p.display().to_string());
-        let params = Params::new(&setup.start.network);
-        let optimizer = Optimizer::new(state.options.optimizer, &params);
         let teacher = setup.teacher.map(|(teacher, _)| teacher);
-        let folder = RunFolder::create(folder)?;
-        Self::assemble(
-            folder,
-            dataset,
-            setup.start,
-            state,
-            params,
-            optimizer,
-            teacher,
-            device,
-        )
+        Self::assemble(dataset, setup.start, state, None, teacher, device, |_| {
+            RunFolder::create(folder)
+        })
     }
 
     /// Goes on with the run in `folder`.
@@ -141,7 +136,8 @@ impl<'a> Trainer<'a> {
         teacher: Option<Checkpoint>,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let (start, state, moments) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
+        let last = folder.join(LAST_FILE);
+        let (start, state, moments) = Checkpoint::load_run(&last)?;
         if state.data_sha256 != fingerprint(dataset) {
             return Err(TrainError::Data(format!(
                 "`{}` is not what the run was started with",
@@ -151,68 +147,79 @@ impl<'a> Trainer<'a> {
         if state.teacher.is_some() != teacher.is_some() {
             return Err(TrainError::Teacher("the run has one and needs it".into()));
         }
-        let mut params = Params::new(&start.network);
-        let mut optimizer = Optimizer::new(state.options.optimizer, &params);
-        optimizer.updates = state.step;
-        for (param, velocity) in params.iter_mut().zip(&mut optimizer.velocity) {
-            if let Some(saved) = moments.velocity.get(&param.name) {
-                velocity.copy_from_slice(saved.data());
-            }
-            if let Some(raw) = moments.weights.as_ref().and_then(|w| w.get(&param.name)) {
-                param.value.copy_from_slice(raw.data());
-            }
-        }
-        let folder = RunFolder::resume(folder, state.metrics_bytes, state.events_bytes)?;
-        Self::assemble(
-            folder, dataset, start, state, params, optimizer, teacher, device,
-        )
+        let moments = Some((last, moments));
+        Self::assemble(dataset, start, state, moments, teacher, device, |state| {
+            RunFolder::resume(folder, state.metrics_bytes, state.events_bytes)
+        })
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what start and resume have in common"
-    )]
+    /// What start and resume have in common; the folder is touched last, when everything fits.
     fn assemble(
-        folder: RunFolder,
         dataset: &'a Dataset,
         start: Checkpoint,
         state: RunState,
-        params: Params,
-        optimizer: Optimizer,
+        moments: Option<(PathBuf, Moments)>,
         teacher: Option<Checkpoint>,
         device: &Device,
+        folder: impl FnOnce(&RunState) -> Result<RunFolder, TrainError>,
     ) -> Result<Self, TrainError> {
         check_data(dataset, &start)?;
         if let Some(teacher) = &teacher {
             check_teacher(teacher, &start)?;
         }
-        let (training, validation) = splits(dataset, state.options.seed);
+        let options = &state.options;
+        let (training, validation) = splits(dataset, options.seed);
         if training.len() < 2 {
             return Err(TrainError::Data(format!(
                 "{} images to train on, expected at least 2",
                 training.len()
             )));
         }
-        let class_weights = if state.options.loss.class_weights {
-            let mut counts = vec![0; dataset.labels().len()];
-            for &i in &training {
-                counts[usize::from(dataset.item(i).label)] += 1;
+        if validation.is_empty() && options.watches_validation() {
+            return Err(TrainError::Data(
+                "no images to validate on, which a plateau schedule and early stopping need".into(),
+            ));
+        }
+        let mut counts = vec![0; dataset.labels().len()];
+        for &i in &training {
+            counts[usize::from(dataset.item(i).label)] += 1;
+        }
+        let class_weights = options.loss.class_weights.weights(&counts)?;
+        let graph = &start.network.graph;
+        options.penalty.check(graph)?;
+        let frozen = options.freeze.nodes(graph)?;
+        let (mut center, graph) = match options.loss.center {
+            Some(center) => {
+                let (head, wider) = CenterHead::new(center, graph)?;
+                (Some(head), wider)
             }
-            balanced_weights(&counts)
-        } else {
-            Vec::new()
+            None => (None, graph.clone()),
         };
+        let network = Network {
+            graph,
+            weights: start.network.weights.clone(),
+        };
+        let mut params = Params::new(&network);
+        params.freeze(&frozen);
+        let mut optimizer =
+            Optimizer::new(options.optimizer, &params).with_penalty(options.penalty.clone());
+        if let Some((path, moments)) = moments {
+            optimizer.updates = state.step;
+            moments
+                .restore(&mut params, &mut optimizer, center.as_mut())
+                .map_err(|problem| TrainError::RunFile { path, problem })?;
+        }
         let session = Session {
             started: Instant::now(),
             seconds_before: state.seconds,
             images: 0,
         };
-        let precision = state.options.precision;
+        let precision = options.precision;
         if precision.or_f32() != precision {
             tracing::warn!("this processor has no fast bfloat16: training in f32");
         }
         Ok(Self {
-            engine: device.engine(start.network.graph.clone(), precision),
+            engine: device.engine(network.graph, precision),
             teacher: teacher.map(|t| {
                 let params = Params::new(&t.network);
                 (device.engine(t.network.graph, precision), params)
@@ -222,10 +229,11 @@ impl<'a> Trainer<'a> {
             validation,
             class_weights,
             start,
-            folder,
+            folder: folder(&state)?,
             state,
             params,
             optimizer,
+            center,
             save_every: Duration::from_secs(300),
             session,
         })
@@ -254,7 +262,7 @@ impl<'a> Trainer<'a> {
         };
         let mut going = true;
         let mut saved = Instant::now();
-        while going && self.state.epoch < options.epochs {
+        while going && !self.state.finished() {
             let (epoch, first) = (self.state.epoch, self.state.batch);
             loader.epoch(epoch, first, |number, batch| {
                 self.step(number, batch, loader.batches())?;
@@ -275,7 +283,8 @@ impl<'a> Trainer<'a> {
         }
         self.save()?;
         Ok(Outcome {
-            finished: self.state.epoch >= options.epochs,
+            finished: self.state.finished(),
+            epochs: self.state.epoch,
             best: self.state.best,
         })
     }
@@ -283,17 +292,24 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, number: usize, batch: &Batch, batches: usize) -> Result<(), TrainError> {
         let state = &mut self.state;
         let at = state.epoch as f64 + number as f64 / batches as f64;
-        let rate = state.options.schedule.rate_at(at, state.options.epochs);
+        let options = &state.options;
+        let rate = options
+            .schedule
+            .rate_at(at, options.epochs, state.watch.lowered());
         // one dropout seed a step, far from those of other runs' seeds
         let seed = state.options.seed.rotate_left(32) ^ state.step;
-        let logits = self
+        let rows = self
             .engine
             .forward(&mut self.params, &batch.pixels, batch.len, seed)?;
+        let (logits, features) = match &self.center {
+            Some(head) => head.split(&rows),
+            None => (rows, Vec::new()),
+        };
         let taught = match &mut self.teacher {
             Some((engine, params)) => Some(engine.infer(params, &batch.pixels, batch.len)?),
             None => None,
         };
-        let loss = cross_entropy(
+        let mut loss = cross_entropy(
             &state.options.loss,
             &self.class_weights,
             self.dataset.labels().len(),
@@ -301,6 +317,9 @@ impl<'a> Trainer<'a> {
             &batch.targets,
             taught.as_deref(),
         );
+        if let Some(head) = &mut self.center {
+            head.add(state.epoch, &features, &batch.targets, &mut loss);
+        }
         if !loss.mean.is_finite() {
             return Err(TrainError::Diverged {
                 loss: loss.mean,
@@ -327,10 +346,11 @@ impl<'a> Trainer<'a> {
         let epoch = self.state.epoch + 1;
         let options = &self.state.options;
         let seen = self.state.seen.max(1) as f64;
-        let line = json!({
+        let lowered = self.state.watch.lowered();
+        let mut line = json!({
             "epoch": epoch,
             "step": self.state.step,
-            "learning_rate": options.schedule.rate_at(epoch as f64 - 0.5, options.epochs),
+            "learning_rate": options.schedule.rate_at(epoch as f64 - 0.5, options.epochs, lowered),
             "train_loss": self.state.loss_sum / seen,
             "train_accuracy": self.state.correct as f64 / seen,
             "validation_loss": validation.as_ref().map(Evaluation::loss),
@@ -339,6 +359,9 @@ impl<'a> Trainer<'a> {
             "images_per_second": self.session.images as f64
                 / self.session.started.elapsed().as_secs_f64().max(1e-9),
         });
+        if options.penalty.is_on() {
+            line["penalty"] = options.penalty.value(&self.params).into();
+        }
         let mut scalars = vec![
             ("loss/train", self.state.loss_sum / seen),
             ("accuracy/train", self.state.correct as f64 / seen),
@@ -359,6 +382,20 @@ impl<'a> Trainer<'a> {
             let best = self.checkpoint(&evaluated);
             best.save(&self.folder.file(BEST_FILE))?;
         }
+        if let Some(validation) = &validation {
+            let seen = Validated {
+                loss: validation.loss(),
+                accuracy: validation.accuracy(),
+            };
+            let options = &self.state.options;
+            if self.state.watch.see(options, seen) {
+                let lowered = self.state.watch.lowered();
+                let rate = options
+                    .schedule
+                    .rate_at(epoch as f64, options.epochs, lowered);
+                tracing::info!("a plateau after epoch {epoch}: learning rate {rate}");
+            }
+        }
         self.state.epoch = epoch;
         self.state.batch = 0;
         self.state.loss_sum = 0.0;
@@ -372,13 +409,19 @@ impl<'a> Trainer<'a> {
         if self.validation.is_empty() {
             return Ok(None);
         }
-        let (dataset, engine) = (self.dataset, &mut self.engine);
+        let (dataset, engine, center) = (self.dataset, &mut self.engine, &self.center);
         let logits = predict::logits(
             dataset,
             &self.validation,
             &self.start.input,
             Crops::Center,
-            |pixels, batch| engine.infer(params, pixels, batch),
+            |pixels, batch| {
+                let rows = engine.infer(params, pixels, batch)?;
+                Ok::<_, TrainError>(match center {
+                    Some(head) => head.split(&rows).0,
+                    None => rows,
+                })
+            },
         )?;
         let targets = predict::targets(dataset, &self.validation);
         Ok(Some(Evaluation::from_logits(
@@ -402,16 +445,11 @@ impl<'a> Trainer<'a> {
         (self.state.metrics_bytes, self.state.events_bytes) = self.folder.lengths();
         let averaged = !self.optimizer.average.is_empty();
         let evaluated = self.optimizer.evaluated(&self.params);
-        let velocity: Weights = self
-            .params
-            .iter()
-            .zip(&self.optimizer.velocity)
-            .filter(|(param, _)| param.role.trained())
-            .map(|(p, v)| (p.name.clone(), Array::new(p.shape.clone(), v.clone())))
-            .collect();
         let moments = Moments {
             weights: averaged.then(|| self.params.weights()),
-            velocity,
+            velocity: named(&self.params, &self.optimizer.first),
+            second: named(&self.params, &self.optimizer.second),
+            centers: self.center.as_ref().map(|c| c.centers.values().clone()),
         };
         let path = self.folder.file(LAST_FILE);
         self.checkpoint(&evaluated)
@@ -437,6 +475,58 @@ impl<'a> Trainer<'a> {
             images_per_second: speed,
             left: Duration::from_secs_f64(left.min(1e9)),
             epoch_metrics,
+        }
+    }
+}
+
+/// The optimiser's buffers by their tensors' names, without those that are empty.
+fn named(params: &Params, buffers: &[Vec<f32>]) -> Weights {
+    let kept = params.iter().zip(buffers).filter(|(_, b)| !b.is_empty());
+    kept.map(|(p, b)| (p.name.clone(), Array::new(p.shape.clone(), b.clone())))
+        .collect()
+}
+
+impl Moments {
+    /// Puts the state of a run where it was.
+    fn restore(
+        self,
+        params: &mut Params,
+        optimizer: &mut Optimizer,
+        center: Option<&mut CenterHead>,
+    ) -> Result<(), String> {
+        let buffers = optimizer.first.iter_mut().zip(&mut optimizer.second);
+        for (param, (first, second)) in params.iter_mut().zip(buffers) {
+            let saved = [
+                ("velocity", &self.velocity, first),
+                ("second", &self.second, second),
+            ];
+            for (group, saved, buffer) in saved {
+                if !buffer.is_empty() {
+                    let saved = saved.get(&param.name).map_or(&[][..], Array::data);
+                    if saved.len() != buffer.len() {
+                        return Err(format!(
+                            "{group}/{}: {} numbers, expected {}",
+                            param.name,
+                            saved.len(),
+                            buffer.len()
+                        ));
+                    }
+                    buffer.copy_from_slice(saved);
+                }
+            }
+            // checked against the graph when the file was read
+            if let Some(raw) = self.weights.as_ref().and_then(|w| w.get(&param.name)) {
+                param.value.copy_from_slice(raw.data());
+            }
+        }
+        let Some(head) = center else {
+            return Ok(());
+        };
+        let saved = self.centers.ok_or("no centers of the loss")?;
+        if head.centers.restore(saved) {
+            Ok(())
+        } else {
+            Err("the loss's centers are of another size".into())
         }
     }
 }

@@ -48,6 +48,7 @@ impl CandleEngine {
     /// Logits; `seed` is given in training and then the statistics are collected.
     fn run(
         &self,
+        params: &Params,
         vars: &[Vec<Var>],
         pixels: &[f32],
         batch: usize,
@@ -82,7 +83,7 @@ impl CandleEngine {
                     let wide = |t: &Tensor| t.reshape((1, *channels, 1, 1));
                     // features are maps of one pixel
                     let map = as_map(x(0))?;
-                    let (mean, variance) = if seed.is_some() {
+                    let (mean, variance) = if seed.is_some() && !params.frozen(id) {
                         let mean = map.mean_keepdim((0, 2, 3))?;
                         let variance = map.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
                         observed.push(Observed {
@@ -150,7 +151,7 @@ impl Engine for CandleEngine {
         batch: usize,
     ) -> Result<Vec<f32>, ExecError> {
         let vars = self.variables(params)?;
-        let logits = self.run(&vars, pixels, batch, None, &mut Vec::new())?;
+        let logits = self.run(params, &vars, pixels, batch, None, &mut Vec::new())?;
         Ok(logits.flatten_all()?.to_vec1()?)
     }
 
@@ -163,7 +164,7 @@ impl Engine for CandleEngine {
     ) -> Result<Vec<f32>, ExecError> {
         let vars = self.variables(params)?;
         let mut observed = Vec::new();
-        let logits = self.run(&vars, pixels, batch, Some(seed), &mut observed)?;
+        let logits = self.run(params, &vars, pixels, batch, Some(seed), &mut observed)?;
         for seen in observed {
             if let [_, _, mean, variance] = params.of_mut(seen.node) {
                 let running = [&mut mean.value[..], &mut variance.value];
@@ -183,7 +184,7 @@ impl Engine for CandleEngine {
         let grads = (logits * seed)?.sum_all()?.backward()?;
         for (node, vars) in vars.iter().enumerate() {
             for (param, var) in params.of_mut(NodeId(node)).iter_mut().zip(vars) {
-                if !param.role.trained() {
+                if !param.trained() {
                     continue;
                 }
                 match grads.get(var.as_tensor()) {

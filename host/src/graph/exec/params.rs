@@ -13,8 +13,18 @@ pub struct Param {
     pub role: Role,
     /// The numbers.
     pub value: Vec<f32>,
-    /// The loss gradient of the last backward pass; empty for statistics.
+    /// The loss gradient of the last backward pass; empty for what is not trained.
     pub grad: Vec<f32>,
+    /// Whether it stays as it is, although its role is to be trained. A frozen normalisation uses its
+    /// running statistics and keeps them.
+    pub frozen: bool,
+}
+
+impl Param {
+    /// Whether the optimiser changes it.
+    pub fn trained(&self) -> bool {
+        self.role.trained() && !self.frozen
+    }
 }
 
 /// All tensors of a network in graph order.
@@ -40,11 +50,28 @@ impl Params {
                     role: spec.role,
                     value,
                     grad,
+                    frozen: false,
                 });
             }
             starts.push(list.len());
         }
         Self { list, starts }
+    }
+
+    /// Freezes the tensors of the nodes at which `frozen`, by node, is true; those behind its end are
+    /// trained.
+    pub fn freeze(&mut self, frozen: &[bool]) {
+        for (ends, _) in self.starts.windows(2).zip(frozen).filter(|(_, f)| **f) {
+            for param in &mut self.list[ends[0]..ends[1]] {
+                param.frozen = true;
+                param.grad = Vec::new();
+            }
+        }
+    }
+
+    /// Whether a node has tensors, and they are frozen.
+    pub(super) fn frozen(&self, node: NodeId) -> bool {
+        self.of(node).first().is_some_and(|param| param.frozen)
     }
 
     /// The numbers as named tensors.

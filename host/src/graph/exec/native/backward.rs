@@ -22,6 +22,7 @@ impl<E: Product> NativeEngine<E> {
     /// Fills the gradients of every parameter.
     pub(super) fn reverse(&mut self, params: &mut Params, dlogits: &[f32], batch: usize) {
         let nodes = self.graph.nodes().len();
+        self.find_wanted(params);
         let mut grads: Vec<Option<Vec<E>>> = (0..nodes).map(|_| None).collect();
         let mut last = self.buffers.take(dlogits.len());
         for (last, &d) in last.iter_mut().zip(dlogits) {
@@ -39,8 +40,22 @@ impl<E: Product> NativeEngine<E> {
         }
     }
 
-    /// Hands a gradient to a node: the first becomes its buffer, later ones are added.
+    /// Marks the nodes whose gradients lead to something that is trained.
+    fn find_wanted(&mut self, params: &Params) {
+        self.wanted.clear();
+        for (id, node) in self.graph.iter() {
+            let trained = params.of(id).iter().any(Param::trained);
+            let before = node.inputs.iter().any(|input| self.wanted[input.0]);
+            self.wanted.push(trained || before);
+        }
+    }
+
+    /// Hands a gradient to a node that wants one: the first becomes its buffer, later ones are added.
     fn hand(&mut self, to: NodeId, grad: Vec<E>, grads: &mut [Option<Vec<E>>]) {
+        if !self.wanted[to.0] {
+            self.buffers.give(grad);
+            return;
+        }
         match &mut grads[to.0] {
             None => grads[to.0] = Some(grad),
             Some(sum) => {
@@ -62,8 +77,8 @@ impl<E: Product> NativeEngine<E> {
     ) {
         let node = self.graph.node(id).clone();
         let from = node.inputs[0];
-        // the image needs no gradient
-        let wanted = from.0 != 0;
+        // the image needs no gradient, and what is frozen up to here none either
+        let wanted = self.wanted[from.0];
         if self.plan.relu(id) && !matches!(node.op, Op::BatchNorm { .. }) {
             mask_where_zero(&mut dy, self.output(id));
         }
@@ -75,9 +90,11 @@ impl<E: Product> NativeEngine<E> {
                 let mut partials = std::mem::take(&mut self.partials);
                 let (weight, bias) = split_first(params.of_mut(id));
                 let x = self.output(from);
-                weight::gradient(&geo, x, &dy, &mut weight.grad, &mut partials);
+                if weight.trained() {
+                    weight::gradient(&geo, x, &dy, &mut weight.grad, &mut partials);
+                }
                 self.partials = partials;
-                if let Some(bias) = bias {
+                if let Some(bias) = bias.filter(|bias| bias.trained()) {
                     conv::bias_gradient(&dy, &mut bias.grad);
                 }
                 if wanted {
@@ -106,8 +123,10 @@ impl<E: Product> NativeEngine<E> {
                 self.hand(from, dx, grads);
             }
             Op::BatchNorm { eps, .. } => {
-                let Saved::Stats(stats) = &self.saved[id.0] else {
-                    unreachable!("the forward pass saved the statistics")
+                let (stats, running) = match &self.saved[id.0] {
+                    Saved::Stats(stats) => (stats, false),
+                    Saved::Running(stats) => (stats, true),
+                    _ => unreachable!("the forward pass saved the statistics"),
                 };
                 let (gamma, beta) = split_first(params.of_mut(id));
                 let beta = beta.expect("a batch normalisation has a shift");
@@ -118,7 +137,11 @@ impl<E: Product> NativeEngine<E> {
                     eps: *eps,
                     relu: self.plan.relu(id),
                 };
-                norm::backward(&saved, &mut dy, &mut gamma.grad, &mut beta.grad);
+                if running {
+                    norm::backward_running(&saved, &mut dy);
+                } else {
+                    norm::backward(&saved, &mut dy, &mut gamma.grad, &mut beta.grad);
+                }
                 self.hand(from, dy, grads);
             }
             Op::Relu => {
@@ -228,7 +251,9 @@ impl<E: Product> NativeEngine<E> {
                     scratch::with(batch * inputs, |x| {
                         unround(self.output(from), x);
                         let xm = Mat::new(x, batch, *inputs, *inputs);
-                        matmul(&mut weight.grad, *inputs, dym.t(), xm, false);
+                        if weight.trained() {
+                            matmul(&mut weight.grad, *inputs, dym.t(), xm, false);
+                        }
                         let w = Mat::new(&weight.value, *outputs, *inputs, *inputs);
                         matmul(x, *inputs, dym, w, false);
                         for (dx, &v) in dx.iter_mut().zip(&*x) {

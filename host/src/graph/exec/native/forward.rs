@@ -88,15 +88,20 @@ impl<E: Product> NativeEngine<E> {
             }
             Op::BatchNorm { channels, eps } => {
                 let stats = match mode {
-                    Mode::Train { .. } => norm::statistics(*channels, input(0)),
-                    Mode::Eval => BatchStats {
+                    Mode::Train { .. } if !params.frozen(id) => {
+                        norm::statistics(*channels, input(0))
+                    }
+                    Mode::Train { .. } | Mode::Eval => BatchStats {
                         mean: tensors[2].value.clone(),
                         variance: tensors[3].value.clone(),
                     },
                 };
                 let affine = [&tensors[0].value[..], &tensors[1].value];
                 norm::forward(input(0), &stats, affine, *eps, self.plan.relu(id), y);
-                return Saved::Stats(stats);
+                return match mode {
+                    Mode::Train { .. } if params.frozen(id) => Saved::Running(stats),
+                    Mode::Train { .. } | Mode::Eval => Saved::Stats(stats),
+                };
             }
             Op::Relu => map1(input(0), y, |v| v.max(0.0)),
             Op::Sigmoid => map1(input(0), y, |v| 1.0 / (1.0 + (-v).exp())),

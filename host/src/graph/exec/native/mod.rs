@@ -27,6 +27,8 @@ enum Saved {
     Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
+    /// Batch normalisation that is frozen: the running statistics, which no gradient moves.
+    Running(BatchStats),
     /// Dropout: the mask.
     Mask(Vec<f32>),
     /// The last inner product: its result before it was rounded.
@@ -53,6 +55,8 @@ pub struct NativeEngine<E: Product = f32> {
     packed: Vec<Packed<E::Packed>>,
     /// Parts of weight gradients, one a thread.
     partials: Vec<Vec<f32>>,
+    /// Whether a gradient is wanted at each node: where something is trained, there or before.
+    wanted: Vec<bool>,
     /// Images of the last training forward pass, until its backward pass.
     trained_batch: Option<usize>,
 }
@@ -68,6 +72,7 @@ impl<E: Product> NativeEngine<E> {
             saved: (0..nodes).map(|_| Saved::Nothing).collect(),
             packed: (0..nodes).map(|_| Packed::default()).collect(),
             partials: Vec::new(),
+            wanted: Vec::new(),
             trained_batch: None,
             graph,
         }
@@ -84,10 +89,26 @@ impl<E: Product> NativeEngine<E> {
 
     fn logits(&self) -> Vec<f32> {
         let last = self.graph.output();
-        match &self.saved[last.0] {
-            Saved::Logits(logits) => logits.clone(),
-            _ => self.output(last).iter().map(|v| v.to_f32()).collect(),
+        if let Saved::Logits(logits) = &self.saved[last.0] {
+            return logits.clone();
         }
+        let mut rows: Vec<f32> = self.output(last).iter().map(|v| v.to_f32()).collect();
+        if let Op::Concat = self.graph.node(last).op {
+            // logits with something behind them: the inner product still knows what was rounded here
+            let width = self.graph.classes();
+            let mut at = 0;
+            for input in &self.graph.node(last).inputs {
+                let part: usize = self.graph.shape(*input).iter().product();
+                if let Saved::Logits(exact) = &self.saved[input.0] {
+                    let images = rows.chunks_exact_mut(width);
+                    for (row, exact) in images.zip(exact.chunks_exact(part)) {
+                        row[at..at + part].copy_from_slice(exact);
+                    }
+                }
+                at += part;
+            }
+        }
+        rows
     }
 
     /// Gives every output back for reuse.

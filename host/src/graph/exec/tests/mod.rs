@@ -1,5 +1,6 @@
 //! The same cases against every engine, and all of them against a plain reference.
 
+mod frozen;
 mod reference;
 
 use candle_core::Device;

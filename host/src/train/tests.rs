@@ -1,0 +1,256 @@
+//! Whole runs, small ones: stopped and resumed, frozen, ended early, and begun by an older build.
+
+use std::path::Path;
+
+use super::*;
+use crate::augment::Augment;
+use crate::checkpoint::{Checkpoint, History, Moments};
+use crate::data::{Dataset, Item, LoadOptions, Split, open};
+use crate::graph::build::{Architecture, build};
+use crate::graph::init;
+use fer_models::Preprocess;
+
+fn faces() -> Dataset {
+    open("synth:5:105", &LoadOptions::default())
+        .unwrap()
+        .dataset
+}
+
+fn start(faces: &Dataset) -> Checkpoint {
+    let arch = Architecture {
+        width: 0.05,
+        channels: 1,
+        dropout: 0.3,
+        ..Architecture::published("vgg11")
+    };
+    Checkpoint {
+        network: init::fresh(build(&arch, 7).unwrap(), 1),
+        labels: faces.labels().clone(),
+        input: Preprocess::fer2013(1),
+        history: History::default(),
+    }
+}
+
+fn options(epochs: usize) -> TrainOptions {
+    TrainOptions {
+        epochs,
+        batch: 16,
+        ..TrainOptions::default()
+    }
+}
+
+fn begin<'a>(
+    folder: &Path,
+    faces: &'a Dataset,
+    options: TrainOptions,
+) -> Result<Trainer<'a>, TrainError> {
+    let setup = Setup {
+        start: start(faces),
+        options,
+        teacher: None,
+        data: "synth:5:105".into(),
+    };
+    Trainer::start(folder, faces, setup, &Device::Cpu)
+}
+
+/// Everything that the next step depends on, without times.
+fn ended(folder: &Path) -> (Checkpoint, RunState, Moments) {
+    let (checkpoint, mut state, moments) = Checkpoint::load_run(&folder.join(LAST_FILE)).unwrap();
+    state.seconds = 0.0;
+    state.metrics_bytes = 0;
+    (checkpoint, state, moments)
+}
+
+#[test]
+fn every_rule_and_schedule_goes_on_as_if_it_had_not_been_stopped() {
+    let faces = faces();
+    let plateau = Schedule::Plateau {
+        rate: 1e-2,
+        factor: 0.5,
+        patience: 0,
+        min_rate: 0.0,
+        watch: Measure::Accuracy,
+        threshold: 0.1,
+    };
+    let step = Schedule::Step {
+        rate: 1e-2,
+        factor: 0.5,
+        every: 1,
+        start: 0,
+    };
+    let milestones = Schedule::Milestones {
+        rate: 1e-2,
+        factor: 0.1,
+        at: vec![0.5],
+    };
+    let constant = Schedule::Constant { rate: 1e-3 };
+    for (rule, schedule) in [
+        (RuleName::Sgd, plateau),
+        (RuleName::Adam, step),
+        (RuleName::AdamW, milestones),
+        (RuleName::RAdam, constant),
+    ] {
+        let mut options = options(2);
+        options.optimizer = OptimizerOptions {
+            ema: 0.9,
+            ..rule.options()
+        };
+        options.schedule = schedule;
+        options.augment = Augment::heavy();
+        options.freeze = Freeze::Count(2);
+        options.penalty.l1 = 1e-4;
+        options.stop = Some(EarlyStop::default());
+        options.loss.center = Some(CenterOptions::default());
+
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole");
+        let outcome = begin(&whole, &faces, options.clone())
+            .unwrap()
+            .run(&mut |_| true);
+        assert!(outcome.unwrap().finished);
+        let parts = folder.path().join("parts");
+        let mut trainer = begin(&parts, &faces, options).unwrap();
+        let mut sessions = 1;
+        loop {
+            // two steps, then away
+            let mut left = 2;
+            let outcome = trainer.run(&mut |_| {
+                left -= 1;
+                left > 0
+            });
+            if outcome.unwrap().finished {
+                break;
+            }
+            sessions += 1;
+            trainer = Trainer::resume(&parts, &faces, None, &Device::Cpu).unwrap();
+        }
+        assert!(sessions > 4, "{sessions}");
+        // not assert_eq: nobody wants to read the numbers
+        assert!(ended(&parts) == ended(&whole), "{rule:?}");
+    }
+}
+
+#[test]
+fn frozen_layers_keep_every_bit_of_weights_and_statistics() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(1);
+    // the second convolution, with its statistics, lies behind one that is trained
+    options.freeze = Freeze::Layers(vec!["features.4".into(), "features.5".into()]);
+    begin(folder.path(), &faces, options)
+        .unwrap()
+        .run(&mut |_| true)
+        .unwrap();
+    let before = start(&faces).network.weights;
+    let after = ended(folder.path()).0.network.weights;
+    for (name, before) in &before {
+        let bits =
+            |a: &crate::graph::Array| a.data().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        let frozen = name.starts_with("features.4.") || name.starts_with("features.5.");
+        assert_eq!(bits(before) == bits(&after[name]), frozen, "{name}");
+    }
+}
+
+#[test]
+fn a_run_that_does_not_improve_ends_early_and_stays_ended() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(50);
+    options.stop = Some(EarlyStop {
+        watch: Measure::Loss,
+        patience: 0,
+    });
+    // far too much: the loss soon rises
+    options.schedule = Schedule::Constant { rate: 0.5 };
+    let outcome = begin(folder.path(), &faces, options)
+        .unwrap()
+        .run(&mut |_| true)
+        .unwrap();
+    assert!(outcome.finished && outcome.epochs < 50, "{outcome:?}");
+    let mut again = Trainer::resume(folder.path(), &faces, None, &Device::Cpu).unwrap();
+    let mut steps = 0;
+    let same = again.run(&mut |_| {
+        steps += 1;
+        true
+    });
+    assert_eq!(same.unwrap(), outcome);
+    assert_eq!(steps, 0);
+}
+
+#[test]
+fn what_watches_needs_something_to_watch() {
+    let drawn = faces();
+    let mut few = Dataset::new(drawn.labels().clone(), drawn.tile());
+    // too few to hold out any
+    for i in 0..14 {
+        let item = Item {
+            split: Split::Training,
+            ..drawn.item(i).clone()
+        };
+        few.push(drawn.image(i), item).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(1);
+    options.stop = Some(EarlyStop::default());
+    let error = begin(folder.path(), &few, options).err().unwrap();
+    assert!(error.to_string().contains("validate"), "{error}");
+    // nothing was written: the folder can be used again
+    assert!(!folder.path().join(METRICS_FILE).exists());
+}
+
+/// The state of a run as builds before the other optimisers wrote it.
+#[test]
+fn a_state_of_an_older_build_is_read_as_it_was_meant() {
+    let text = r#"{"options":{"epochs":60,"batch":128,"seed":1,"precision":"bf16",
+        "schedule":{"kind":"one-cycle","rate":0.08,"rise":0.2},
+        "optimizer":{"momentum":0.9,"weight_decay":0.0005,"nesterov":true,"clip":{"norm":5.0},
+            "sparsity":0.0,"ema":0.999},
+        "loss":{"label_smoothing":0.1,"class_weights":false,"distill_share":0.7,"distill_temperature":4.0},
+        "augment":{"crop":"random","flip":0.5,"rotate":12.0,"shift":0.0,"scale":0.1,"brightness":0.1,
+            "contrast":0.2,"cutout":10,"mixup":0.0}},
+        "data":"fer2013.csv.xz","data_sha256":"00","teacher":null,"epoch":21,"batch":7,"step":4732,
+        "loss_sum":0,"correct":12,"seen":896,"best":{"accuracy":4604480259023595110,"epoch":20},
+        "seconds":1.0,"metrics_bytes":5,"events_bytes":6}"#;
+    let state: RunState = serde_json::from_str(text).unwrap();
+    let options = &state.options;
+    assert_eq!(
+        options.optimizer.rule,
+        Rule::Sgd {
+            momentum: 0.9,
+            nesterov: true
+        }
+    );
+    assert_eq!(options.optimizer.clip, Clip::Norm(5.0));
+    assert_eq!(options.loss.class_weights, ClassWeights::Even);
+    assert_eq!(
+        (options.freeze.clone(), options.stop),
+        (Freeze::default(), None)
+    );
+    assert_eq!(options.augment.rotate, 12.0);
+    assert!(!options.penalty.is_on() && !state.finished());
+    let again = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<RunState>(&again).unwrap(), state);
+}
+
+#[test]
+fn a_damaged_optimiser_state_is_named() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(1);
+    options.optimizer = RuleName::Adam.options();
+    begin(folder.path(), &faces, options)
+        .unwrap()
+        .run(&mut |_| false)
+        .unwrap();
+    let last = folder.path().join(LAST_FILE);
+    let (checkpoint, state, mut moments) = Checkpoint::load_run(&last).unwrap();
+    moments.second.remove("features.0.weight");
+    checkpoint.save_run(&last, &state, &moments).unwrap();
+    let error = Trainer::resume(folder.path(), &faces, None, &Device::Cpu)
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("second/features.0.weight"),
+        "{error}"
+    );
+}

@@ -9,7 +9,7 @@ use fer_tools::predict;
 use fer_tools::report::{curves_picture, mistakes, mistakes_table, read_metrics};
 use fer_tools::train::METRICS_FILE;
 
-use super::eval::{CropsName, Judged, is_png};
+use super::eval::{CropsName, Judged, is_png, save};
 
 /// Draw what a run has written.
 #[derive(Debug, clap::Args)]
@@ -64,15 +64,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
 }
 
 fn curves(args: &CurvesArgs) -> Result<()> {
-    let as_png = is_png(&args.out)?;
+    is_png(&args.out)?;
     let epochs = read_metrics(&args.run.join(METRICS_FILE))?;
     let picture = curves_picture(&epochs, &args.run.display().to_string())?;
-    if as_png {
-        picture.save_png(&args.out, 2.0)?;
-    } else {
-        picture.save_svg(&args.out)?;
-    }
-    Ok(())
+    save(&picture, &args.out)
 }
 
 fn errors(args: &ErrorsArgs) -> Result<()> {

@@ -159,6 +159,20 @@ pub fn backward<E: Element>(
         .for_each(|(dy, x)| turn_gradients(dy, x, &affine, &b, &rest));
 }
 
+/// As [`backward`] where the statistics are constants, as in evaluation mode: only `dy` changes.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn backward_running<E: Element>(saved: &NormSaved<'_, E>, dy: &mut [E]) {
+    assert_eq!(saved.x.len(), dy.len(), "gradient length");
+    let affine = Affine::new(saved.stats, saved.tensors, saved.eps, saved.relu);
+    let none = vec![0.0; affine.scale.len()];
+    let channels = none.len().max(1);
+    dy.par_chunks_mut(ROWS * channels)
+        .zip(saved.x.par_chunks(ROWS * channels))
+        .for_each(|(dy, x)| turn_gradients(dy, x, &affine, &none, &none));
+}
+
 /// What the ReLU behind a normalisation passes of the gradient `d`.
 #[inline(always)]
 fn passed(x: f32, d: f32, [scale, shift, floor]: [f32; 3]) -> f32 {

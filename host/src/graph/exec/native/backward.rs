@@ -19,6 +19,18 @@ use crate::ops::wide::wide;
 impl<E: Product> NativeEngine<E> {
     /// Fills the gradients of every parameter.
     pub(super) fn reverse(&mut self, params: &mut Params, dlogits: &[f32], batch: usize) {
+        self.reverse_to(NodeId(1), params, dlogits, batch, |_, _| {});
+    }
+
+    /// Goes back as far as the node `first`, and hands every output's gradient on the way to `seen`.
+    pub(super) fn reverse_to(
+        &mut self,
+        first: NodeId,
+        params: &mut Params,
+        dlogits: &[f32],
+        batch: usize,
+        mut seen: impl FnMut(NodeId, &[E]),
+    ) {
         let nodes = self.graph.nodes().len();
         let mut grads: Vec<Option<Vec<E>>> = (0..nodes).map(|_| None).collect();
         let mut last = self.buffers.take(dlogits.len());
@@ -26,9 +38,10 @@ impl<E: Product> NativeEngine<E> {
             *last = E::from_f32(d);
         }
         grads[nodes - 1] = Some(last);
-        for index in (1..nodes).rev() {
+        for index in (first.0.max(1)..nodes).rev() {
             // a node that nothing reads on the way to the logits has no gradient
             if let Some(dy) = grads[index].take() {
+                seen(NodeId(index), &dy);
                 self.node_backward(NodeId(index), params, dy, batch, &mut grads);
             }
         }
@@ -87,8 +100,10 @@ impl<E: Product> NativeEngine<E> {
                 self.buffers.give(dy);
             }
             Op::BatchNorm { eps, .. } => {
-                let Saved::Stats(stats) = &self.saved[id.0] else {
-                    unreachable!("the forward pass saved the statistics")
+                let (stats, running) = match &self.saved[id.0] {
+                    Saved::Stats(stats) => (stats, false),
+                    Saved::Running(stats) => (stats, true),
+                    _ => unreachable!("the forward pass saved the statistics"),
                 };
                 let (gamma, beta) = split_first(params.of_mut(id));
                 let beta = beta.expect("a batch normalisation has a shift");
@@ -99,7 +114,11 @@ impl<E: Product> NativeEngine<E> {
                     eps: *eps,
                     relu: self.plan.relu(id),
                 };
-                norm::backward(&saved, &mut dy, &mut gamma.grad, &mut beta.grad);
+                if running {
+                    norm::backward_running(&saved, &mut dy);
+                } else {
+                    norm::backward(&saved, &mut dy, &mut gamma.grad, &mut beta.grad);
+                }
                 self.hand(from, dy, grads);
             }
             Op::Relu => {

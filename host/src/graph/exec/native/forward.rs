@@ -81,14 +81,17 @@ impl<E: Product> NativeEngine<E> {
             Op::BatchNorm { channels, eps } => {
                 let stats = match mode {
                     Mode::Train { .. } => norm::statistics(*channels, input(0)),
-                    Mode::Eval => BatchStats {
+                    Mode::Eval | Mode::Observe => BatchStats {
                         mean: tensors[2].value.clone(),
                         variance: tensors[3].value.clone(),
                     },
                 };
                 let affine = [&tensors[0].value[..], &tensors[1].value];
                 norm::forward(input(0), &stats, affine, *eps, self.plan.relu(id), y);
-                return Saved::Stats(stats);
+                return match mode {
+                    Mode::Observe => Saved::Running(stats),
+                    _ => Saved::Stats(stats),
+                };
             }
             Op::Relu => map1(input(0), y, |v| v.max(0.0)),
             Op::Sigmoid => map1(input(0), y, |v| 1.0 / (1.0 + (-v).exp())),
@@ -169,7 +172,7 @@ impl<E: Product> NativeEngine<E> {
                 kept = Saved::Logits(product);
             }
             Op::Dropout { p } => match mode {
-                Mode::Eval => y.copy_from_slice(input(0)),
+                Mode::Eval | Mode::Observe => y.copy_from_slice(input(0)),
                 Mode::Train { seed } => {
                     let mask = dropout_mask(*p, y.len(), seed, id.0);
                     for ((y, x), m) in y.iter_mut().zip(input(0)).zip(&mask) {

@@ -7,6 +7,7 @@
 mod backward;
 mod buffers;
 mod forward;
+mod observe;
 mod plan;
 
 use super::{Engine, ExecError, Params, check_len, move_running_stats};
@@ -17,6 +18,8 @@ use crate::ops::product::Product;
 use buffers::Buffers;
 use plan::Plan;
 
+pub use observe::{Observation, Observer};
+
 /// What a node's backward pass needs besides inputs and outputs.
 #[derive(Debug, Default)]
 enum Saved {
@@ -26,6 +29,8 @@ enum Saved {
     Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
+    /// Batch normalisation in evaluation mode: the running statistics, which no gradient moves.
+    Running(BatchStats),
     /// Dropout: the mask.
     Mask(Vec<f32>),
     /// The last inner product: its result before it was rounded.
@@ -36,7 +41,11 @@ enum Saved {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Eval,
-    Train { seed: u64 },
+    /// As `Eval`, but every output is kept for a backward pass.
+    Observe,
+    Train {
+        seed: u64,
+    },
 }
 
 /// Runs one graph on the CPU.
@@ -59,9 +68,14 @@ pub struct NativeEngine<E: Product = f32> {
 impl<E: Product> NativeEngine<E> {
     /// Plans the graph.
     pub fn new(graph: Graph) -> Self {
+        Self::showing(graph, &[])
+    }
+
+    /// Plans the graph so that the outputs of `shown` can be looked at.
+    fn showing(graph: Graph, shown: &[NodeId]) -> Self {
         let nodes = graph.nodes().len();
         Self {
-            plan: Plan::new(&graph),
+            plan: Plan::new(&graph, shown),
             buffers: Buffers::default(),
             outputs: (0..nodes).map(|_| Vec::new()).collect(),
             saved: (0..nodes).map(|_| Saved::Nothing).collect(),

@@ -28,7 +28,9 @@ pub(super) fn layout(shape: &[usize]) -> (usize, usize) {
 }
 
 impl Plan {
-    pub(super) fn new(graph: &Graph) -> Self {
+    /// Decides for `graph`. The outputs of `shown` are kept: no ReLU is fused into one of them, and
+    /// their buffers are never read for the last time.
+    pub(super) fn new(graph: &Graph, shown: &[NodeId]) -> Self {
         let consumers = graph.consumers();
         let nodes = graph.nodes().len();
         let mut holder: Vec<NodeId> = (0..nodes).map(NodeId).collect();
@@ -45,7 +47,11 @@ impl Plan {
                     stride: 1,
                     padding: 0,
                 }) => holder[id.0] = holder[from.0],
-                Op::Relu if consumers[from.0].len() == 1 && can_fuse(&graph.node(from).op) => {
+                Op::Relu
+                    if consumers[from.0].len() == 1
+                        && can_fuse(&graph.node(from).op)
+                        && !shown.contains(&from) =>
+                {
                     fused_relu[from.0] = true;
                     holder[id.0] = from;
                 }
@@ -57,6 +63,9 @@ impl Plan {
             for input in &node.inputs {
                 last_reader[holder[input.0].0] = id;
             }
+        }
+        for id in shown {
+            last_reader[holder[id.0].0] = NodeId(nodes);
         }
         Self {
             holder,

@@ -1,0 +1,92 @@
+//! Layers by name.
+
+use super::ExplainError;
+use crate::graph::{Graph, NodeId};
+
+/// The smallest side of a map that [`default_layer`] takes: coarser ones cannot tell an eye from a
+/// mouth.
+const LEAST_SIDE: usize = 7;
+/// Names that a message lists.
+const LISTED: usize = 5;
+
+/// Every layer behind the image that gives a map `[channels, rows, columns]` of more than one pixel.
+pub fn maps(graph: &Graph) -> impl Iterator<Item = (NodeId, &str, [usize; 3])> {
+    graph
+        .iter()
+        .skip(1)
+        .filter_map(|(id, node)| match *graph.shape(id) {
+            [c, h, w] if h * w > 1 => Some((id, node.name.as_str(), [c, h, w])),
+            _ => None,
+        })
+}
+
+/// The layer that class activation maps are best taken from: the last one whose map has at least 7
+/// pixels a side, or, where all are coarser, the last of the finest.
+///
+/// # Errors
+/// A graph without maps.
+pub fn default_layer(graph: &Graph) -> Result<NodeId, ExplainError> {
+    let side = |shape: [usize; 3]| shape[1].min(shape[2]);
+    let finest = maps(graph).map(|(.., shape)| side(shape)).max();
+    let least = finest.unwrap_or(0).min(LEAST_SIDE);
+    maps(graph)
+        .filter(|(.., shape)| side(*shape) >= least)
+        .last()
+        .map(|(id, ..)| id)
+        .ok_or_else(|| ExplainError::NoLayer {
+            graph: graph.name().into(),
+        })
+}
+
+/// The node called `name`.
+///
+/// # Errors
+/// There is none; the message lists names that begin alike.
+pub fn find_layer(graph: &Graph, name: &str) -> Result<NodeId, ExplainError> {
+    if let Some((id, _)) = graph.iter().find(|(_, node)| node.name == name) {
+        return Ok(id);
+    }
+    // the longest beginning that any name shares with what was asked for
+    let alike = |known: &str| {
+        let pairs = known.chars().zip(name.chars());
+        pairs.take_while(|(a, b)| a == b).count()
+    };
+    let names = || graph.nodes().iter().skip(1).map(|n| n.name.as_str());
+    let most = names().map(alike).max().unwrap_or(0);
+    let near: Vec<&str> = names()
+        .filter(|known| alike(known) == most)
+        .take(LISTED)
+        .collect();
+    Err(ExplainError::UnknownLayer {
+        graph: graph.name().into(),
+        name: name.into(),
+        hint: format!("there are {}, …", near.join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::build::{Architecture, build};
+
+    #[test]
+    fn the_default_layer_is_the_last_that_can_tell_places_apart() {
+        for (arch, name, side) in [
+            ("vgg19", "features.25", 11),
+            ("resnet18", "layer3.1.relu2", 11),
+        ] {
+            let graph = build(&Architecture::published(arch), 7).unwrap();
+            let id = default_layer(&graph).unwrap();
+            assert_eq!(graph.node(id).name, name);
+            assert_eq!(graph.shape(id)[1..], [side; 2]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_near_ones() {
+        let graph = build(&Architecture::published("vgg11"), 7).unwrap();
+        let error = find_layer(&graph, "features.99").unwrap_err().to_string();
+        assert!(error.contains("features.9,"), "{error}");
+        assert!(find_layer(&graph, "classifier").is_ok());
+    }
+}

@@ -188,6 +188,11 @@ impl Candidate {
         self.crops
     }
 
+    /// The classes in the order of the logits.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     /// How a face becomes the input.
     pub fn input(&self) -> &Preprocess {
         &self.input

@@ -1,21 +1,22 @@
 //! `fer-tools explain`: what in a face a network goes by.
 
+mod faces;
+mod output;
+
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
-use fer_models::{Labels, write_atomic};
+use fer_models::{Preprocess, write_atomic};
 use fer_tools::checkpoint::Checkpoint;
-use fer_tools::data::{self, LoadOptions, Split, average};
-use fer_tools::explain::{
-    Class, EYES_AND_MOUTH, Explainer, Explanation, Fill, Method, Occlusion, OcclusionMap,
-    default_layer, maps, uniform_share,
-};
-use fer_tools::report::{Picture, Row, Sheet, Tile};
+use fer_tools::explain::{Class, Explainer, Fill, Method, Occlusion, default_layer, maps};
+use fer_tools::report::Row;
 
-use super::eval::{is_png, name_of, save};
+use super::eval::{is_png, save};
 use super::exit::Usage;
+use faces::{asked_class, faces};
+use output::{Table, empty_sheet, plain, tile};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +49,10 @@ pub(crate) struct Args {
     /// The average face of each class of this data's Training split, at least 100 faces each
     #[arg(long, value_name = "DATA", conflicts_with = "data")]
     per_class: Option<String>,
+    /// Show the mean of the maps of up to N faces of each class over its average face, instead of the
+    /// map of the average face
+    #[arg(long, value_name = "N", requires = "per_class", value_parser = clap::value_parser!(u32).range(1..))]
+    faces: Option<u32>,
     /// Faces of this data, chosen with --numbers
     #[arg(long, value_name = "DATA", requires = "numbers")]
     data: Option<String>,
@@ -62,9 +67,9 @@ pub(crate) struct Args {
         default_value = "grad-cam,grad-cam++,occlusion"
     )]
     method: Vec<MethodName>,
-    /// Layer of all but occlusion; the last with at least 7 pixels a side if not given
-    #[arg(long, value_name = "NAME")]
-    layer: Option<String>,
+    /// Layers of all but occlusion, a column each; the last with at least 5 pixels a side if not given
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    layer: Vec<String>,
     /// Class to explain: a label or `predicted`; if not given, with --per-class each face's own
     #[arg(long, value_name = "LABEL")]
     class: Option<String>,
@@ -129,14 +134,6 @@ impl MethodName {
     }
 }
 
-/// A face to explain.
-struct Face {
-    name: Vec<String>,
-    /// Its own class, where it is one's average.
-    class: Option<usize>,
-    tile: Vec<u8>,
-}
-
 pub(crate) fn run(args: Args) -> Result<()> {
     if args.model.is_dir() {
         let folder = args.model.display();
@@ -153,51 +150,35 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return Err(Usage("--out is missing".into()).into());
     };
     is_png(out)?;
-    let mut explainer = Explainer::new(&checkpoint, args.layer.as_deref())?;
-    let faces = faces(&args, &explainer)?;
+    let mut explainers = match &args.layer[..] {
+        [] => vec![Explainer::new(&checkpoint, None)?],
+        names => {
+            let explainer = |name: &String| Explainer::new(&checkpoint, Some(name));
+            names.iter().map(explainer).collect::<Result<_, _>>()?
+        }
+    };
+    let columns = columns(&args.method, &explainers);
+    let faces = faces(&args, &checkpoint)?;
     if faces.is_empty() {
         let what = "name IMAGE files, --per-class DATA, or --data DATA --numbers N";
         return Err(Usage(format!("no face to explain: {what}")).into());
     }
-    let class = asked_class(args.class.as_deref(), explainer.labels())?;
-    let mut how = Occlusion::of(explainer.input());
-    if let Some(cell) = args.cover.cell {
-        how.cell = usize::from(cell);
-        how.step = (how.cell / 2).max(1);
-    }
-    if let Some(step) = args.cover.step {
-        how.step = usize::from(step);
-    }
-    how.fill = args.cover.fill.map_or(Fill::Mean, Fill::Grey);
+    let (labels, input) = (&checkpoint.labels, &checkpoint.input);
+    let class = asked_class(args.class.as_deref(), labels)?;
+    let how = args.cover.on(input);
 
-    let mut sheet = empty_sheet(&args, &explainer);
-    let mut table = Table::new(args.per_class.is_some(), explainer.input().crop);
+    let mut sheet = empty_sheet(&args, &explainers, &columns);
+    let mut table = Table::new(args.per_class.is_some(), input.crop);
     let mut cells = String::from("face,class,left,top,side,drop,predicted\n");
     for face in &faces {
         let class = class.or(face.class.map(Class::Number));
         let class = class.unwrap_or(Class::Predicted);
-        let mut tiles = vec![Tile {
-            picture: Picture::face(explainer.input().crop, &crop(&face.tile, &explainer)),
-            captions: Vec::new(),
-        }];
-        for &method in &args.method {
-            let explanation = match method.layered() {
-                Some(layered) => explainer.explain(&face.tile, layered, class)?,
-                None => {
-                    let (explanation, map) = explainer.occlude(&face.tile, &how, class)?;
-                    let name = &face.name[0];
-                    write_cells(
-                        &mut cells,
-                        name,
-                        explanation.class,
-                        &map,
-                        explainer.labels(),
-                    );
-                    explanation
-                }
-            };
-            table.add(&face.name[0], method, &explanation, explainer.labels());
-            tiles.push(tile(face, method, &explanation, &explainer));
+        let mut tiles = vec![plain(face, input)];
+        for column in &columns {
+            let explainer = &mut explainers[column.explainer];
+            let found = face.explain(explainer, column.method, &how, class, &mut cells)?;
+            table.add(&face.name[0], column, &found, labels);
+            tiles.push(tile(face, column.method, &found, explainer));
         }
         sheet.rows.push(Row {
             name: face.name.clone(),
@@ -210,6 +191,53 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     write!(std::io::stdout().lock(), "{}", table.text)?;
     Ok(())
+}
+
+/// One method on one layer.
+struct Column {
+    name: String,
+    method: MethodName,
+    /// Which explainer has the layer; any for occlusion.
+    explainer: usize,
+}
+
+/// Each method on each layer, in the order of the methods.
+fn columns(methods: &[MethodName], explainers: &[Explainer]) -> Vec<Column> {
+    let mut columns = Vec::new();
+    for &method in methods {
+        let layers = match method.layered() {
+            Some(_) => explainers.len(),
+            None => 1,
+        };
+        for explainer in 0..layers {
+            let name = match layers {
+                1 => method.name(),
+                _ => format!("{} {}", method.name(), explainers[explainer].layer().0),
+            };
+            columns.push(Column {
+                name,
+                method,
+                explainer,
+            });
+        }
+    }
+    columns
+}
+
+impl Cover {
+    /// What the flags say, and the rest as it suits the network.
+    fn on(&self, input: &Preprocess) -> Occlusion {
+        let mut how = Occlusion::of(input);
+        if let Some(cell) = self.cell {
+            how.cell = usize::from(cell);
+            how.step = (how.cell / 2).max(1);
+        }
+        if let Some(step) = self.step {
+            how.step = usize::from(step);
+        }
+        how.fill = self.fill.map_or(Fill::Mean, Fill::Grey);
+        how
+    }
 }
 
 fn list_layers(checkpoint: &Checkpoint) -> Result<()> {
@@ -226,170 +254,4 @@ fn list_layers(checkpoint: &Checkpoint) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-fn faces(args: &Args, explainer: &Explainer) -> Result<Vec<Face>> {
-    let tile = explainer.input().tile;
-    let options = LoadOptions {
-        skip_bad: false,
-        tile,
-    };
-    if let Some(spec) = &args.per_class {
-        let data = data::open(spec, &options)?.dataset;
-        let averages = average::class_averages(&data, Split::Training)?;
-        let labels = explainer.labels();
-        let face = |average: average::Average| -> Result<Face> {
-            let class = labels
-                .index_of(&average.class)
-                .with_context(|| format!("{spec}: the network does not know {}", average.class))?;
-            Ok(Face {
-                name: vec![average.class, format!("{} faces", average.faces)],
-                class: Some(class),
-                tile: average.pixels,
-            })
-        };
-        return averages.into_iter().map(face).collect();
-    }
-    if let Some(spec) = &args.data {
-        let data = data::open(spec, &options)?.dataset;
-        let face = |&number: &usize| -> Result<Face> {
-            if number >= data.len() {
-                let len = data.len();
-                return Err(Usage(format!("--numbers {number}: {spec} has {len} faces")).into());
-            }
-            let label = usize::from(data.item(number).label);
-            Ok(Face {
-                name: vec![format!("{number}"), data.labels().names()[label].clone()],
-                class: None,
-                tile: data.image(number).to_vec(),
-            })
-        };
-        return args.numbers.iter().map(face).collect();
-    }
-    let face = |path: &PathBuf| -> Result<Face> {
-        Ok(Face {
-            name: vec![name_of(path)],
-            class: None,
-            tile: data::read_tile(path, tile)?,
-        })
-    };
-    args.images.iter().map(face).collect()
-}
-
-/// The class that the flag names; `None` without the flag.
-fn asked_class(name: Option<&str>, labels: &Labels) -> Result<Option<Class>> {
-    match name {
-        None => Ok(None),
-        Some("predicted") => Ok(Some(Class::Predicted)),
-        Some(name) => match labels.index_of(name) {
-            Some(class) => Ok(Some(Class::Number(class))),
-            None => {
-                let known = labels.names().join(", ");
-                Err(Usage(format!("--class {name}: expected predicted, {known}")).into())
-            }
-        },
-    }
-}
-
-fn empty_sheet(args: &Args, explainer: &Explainer) -> Sheet {
-    let (layer, [channels, rows, columns]) = explainer.layer();
-    let mut notes = Vec::new();
-    if args.method.iter().any(|m| m.layered().is_some()) {
-        notes.push(format!("layer {layer}, {channels} × {rows} × {columns}"));
-    }
-    if args.method.iter().any(|m| !m.is_activation()) {
-        notes.push("orange: for the class; blue: against it; line: half of the strongest".into());
-    }
-    let methods = args.method.iter().map(|m| m.name());
-    Sheet {
-        title: name_of(&args.model),
-        notes,
-        columns: std::iter::once("face".to_owned()).chain(methods).collect(),
-        rows: Vec::new(),
-    }
-}
-
-/// The centre crop of a tile.
-fn crop(tile: &[u8], explainer: &Explainer) -> Vec<u8> {
-    let input = explainer.input();
-    let margin = (input.tile - input.crop) / 2;
-    let rows = tile.chunks_exact(input.tile).skip(margin).take(input.crop);
-    rows.flat_map(|row| &row[margin..margin + input.crop])
-        .copied()
-        .collect()
-}
-
-fn tile(face: &Face, method: MethodName, found: &Explanation, explainer: &Explainer) -> Tile {
-    let grey = crop(&face.tile, explainer);
-    let (heat, caption) = if method.is_activation() {
-        (found.heat.stretched(), String::new())
-    } else {
-        let label = &explainer.labels().names()[found.class];
-        let sure = 100.0 * found.seen.scores[found.class];
-        (found.heat.clone(), format!("{label} {sure:.1} %"))
-    };
-    Tile {
-        picture: Picture::heat(explainer.input().crop, &grey, &heat),
-        captions: vec![caption],
-    }
-}
-
-fn write_cells(out: &mut String, face: &str, class: usize, map: &OcclusionMap, labels: &Labels) {
-    use std::fmt::Write;
-    let name = |class: usize| labels.names()[class].as_str();
-    let quoted = format!("\"{}\"", face.replace('"', "\"\""));
-    for cell in &map.cells {
-        let (left, top, side, drop) = (cell.left, cell.top, map.cell, cell.drop);
-        let (class, predicted) = (name(class), name(cell.predicted));
-        // a String takes any text
-        let _ = writeln!(
-            out,
-            "{quoted},{class},{left},{top},{side},{drop:.6},{predicted}"
-        );
-    }
-}
-
-/// What is printed.
-struct Table {
-    text: String,
-    /// Share of evenly spread heat in eyes and mouth, where faces are aligned averages.
-    even: Option<f32>,
-    side: usize,
-}
-
-impl Table {
-    fn new(averages: bool, side: usize) -> Self {
-        let even = averages.then(|| uniform_share(&EYES_AND_MOUTH, side));
-        let mut text = format!(
-            "{:<24} {:<16} {:<20} {:<20}",
-            "face", "method", "predicted", "explained"
-        );
-        text.push_str(if averages {
-            " in eyes and mouth  (evenly)\n"
-        } else {
-            "\n"
-        });
-        Self { text, even, side }
-    }
-
-    fn add(&mut self, face: &str, method: MethodName, found: &Explanation, labels: &Labels) {
-        use std::fmt::Write;
-        let say = |class: usize| {
-            let sure = 100.0 * found.seen.scores[class];
-            format!("{} {sure:.1} %", labels.names()[class])
-        };
-        let (predicted, explained) = (say(found.seen.predicted), say(found.class));
-        let method_name = method.name();
-        // a String takes any text
-        let _ = write!(
-            self.text,
-            "{face:<24} {method_name:<16} {predicted:<20} {explained:<20}"
-        );
-        if let Some(even) = self.even.filter(|_| !method.is_activation()) {
-            let share = found.heat.share(&EYES_AND_MOUTH, self.side);
-            let share = share.map_or("none".into(), |s| format!("{:.1} %", 100.0 * s));
-            let _ = write!(self.text, " {share:>17}  ({:.1} %)", 100.0 * even);
-        }
-        self.text.push('\n');
-    }
 }

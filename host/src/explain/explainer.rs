@@ -3,8 +3,8 @@
 use fer_models::{Crops, Labels, Preprocess, argmax, softmax};
 
 use super::cam::Layer;
-use super::heat::Heat;
-use super::layers::{default_layer, find_layer};
+use super::heat::{Grid, Heat};
+use super::layers::{default_layer, find_layer, grid};
 use super::{ExplainError, Occlusion, OcclusionMap, occlude};
 use crate::checkpoint::Checkpoint;
 use crate::graph::NodeId;
@@ -60,6 +60,7 @@ pub struct Explainer {
     input: Preprocess,
     layer: NodeId,
     shape: [usize; 3],
+    grid: Grid,
 }
 
 impl Explainer {
@@ -88,6 +89,7 @@ impl Explainer {
             input: checkpoint.input,
             layer: id,
             shape,
+            grid: grid(graph, id),
         })
     }
 
@@ -140,6 +142,7 @@ impl Explainer {
             Method::ChannelMean => layer.channel_mean(),
             Method::ChannelMax => layer.channel_max(),
         };
+        let heat = heat.on(self.grid);
         Ok(Explanation { seen, class, heat })
     }
 

@@ -1,11 +1,33 @@
 //! A map of numbers over the input crop: what all explanations come to.
 
-/// How much each place of the crop counts; rows from top to bottom, evenly spread over the crop.
+/// How much each place of the crop counts; rows from top to bottom.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heat {
     rows: usize,
     columns: usize,
     values: Vec<f32>,
+    grid: Grid,
+}
+
+/// Where the centres of a map's cells lie on the crop, in shares of its sides: that of row (or column)
+/// `i` at `start + i · step`. A layer's map rarely covers the crop evenly: pooling drops borders.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grid {
+    /// Centre of the first row and of the first column.
+    pub start: [f32; 2],
+    /// From one centre to the next, down and across.
+    pub step: [f32; 2],
+}
+
+impl Grid {
+    /// Cells that cover the crop evenly.
+    pub fn even(rows: usize, columns: usize) -> Self {
+        let step = [rows, columns].map(|n| 1.0 / n as f32);
+        Self {
+            start: step.map(|s| s / 2.0),
+            step,
+        }
+    }
 }
 
 /// A rectangle in shares of the crop's sides, 0 to 1 from the upper left corner.
@@ -28,7 +50,7 @@ impl Region {
 }
 
 impl Heat {
-    /// Takes `rows * columns` values, row by row.
+    /// Takes `rows * columns` values, row by row, that cover the crop evenly.
     ///
     /// # Panics
     /// When there are none, or not as many.
@@ -39,7 +61,35 @@ impl Heat {
             rows,
             columns,
             values,
+            grid: Grid::even(rows, columns),
         }
+    }
+
+    /// The same values at other places.
+    #[must_use]
+    pub fn on(self, grid: Grid) -> Self {
+        Self { grid, ..self }
+    }
+
+    /// The mean of maps of one layer, each scaled so that its strongest value is 1 or −1, so that every
+    /// face counts the same; maps without heat count as zeros. `None` of nothing.
+    ///
+    /// # Panics
+    /// When the sizes differ.
+    pub fn mean(maps: &[Self]) -> Option<Self> {
+        let mut mean = maps.first()?.clone();
+        mean.values.fill(0.0);
+        for map in maps {
+            assert_eq!(map.size(), mean.size(), "maps of one layer");
+            let strongest = map.strongest();
+            if strongest > 0.0 {
+                let scale = 1.0 / (strongest * maps.len() as f32);
+                for (mean, value) in mean.values.iter_mut().zip(&map.values) {
+                    *mean += scale * value;
+                }
+            }
+        }
+        Some(mean)
     }
 
     /// Rows and columns.
@@ -71,15 +121,19 @@ impl Heat {
         Self { values, ..*self }
     }
 
-    /// The map at another size, bilinear between the centres of its cells, the border cells repeated
-    /// outwards.
+    /// The map over the whole crop at another size, bilinear between the centres of its cells, the
+    /// border cells repeated outwards.
     ///
     /// # Panics
     /// When a side is 0.
     #[must_use]
     pub fn resized(&self, rows: usize, columns: usize) -> Self {
-        let down = taps(self.rows, rows);
-        let across = taps(self.columns, columns);
+        let Grid {
+            start: [top, left],
+            step: [lower, right],
+        } = self.grid;
+        let down = taps(self.rows, (top, lower), rows);
+        let across = taps(self.columns, (left, right), columns);
         let mut values = Vec::with_capacity(rows * columns);
         for &(y0, y1, fy) in &down {
             for &(x0, x1, fx) in &across {
@@ -119,13 +173,14 @@ fn places(side: usize) -> impl Iterator<Item = (f32, f32)> {
     (0..side * side).map(move |i| (centre(i % side), centre(i / side)))
 }
 
-/// Between which two of `from` cells each of `to` lies, and how far from the first.
-fn taps(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
+/// Between which two of `from` cells, with the first centre and the step given, each of `to` pixels
+/// lies, and how far from the first.
+fn taps(from: usize, (start, step): (f32, f32), to: usize) -> Vec<(usize, usize, f32)> {
     assert!(to > 0, "a side of 0");
-    let scale = from as f32 / to as f32;
     (0..to)
         .map(|i| {
-            let at = ((i as f32 + 0.5) * scale - 0.5).clamp(0.0, (from - 1) as f32);
+            let place = (i as f32 + 0.5) / to as f32;
+            let at = ((place - start) / step).clamp(0.0, (from - 1) as f32);
             let low = at as usize;
             (low, (low + 1).min(from - 1), at - low as f32)
         })
@@ -142,6 +197,27 @@ mod tests {
         assert_eq!(heat.values(), [0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0]);
         let heat = Heat::new(2, 2, vec![1.0, 2.0, 3.0, 4.0]);
         assert_eq!(heat.resized(2, 2), heat);
+        let quarter = Grid {
+            start: [0.5, 0.125],
+            step: [1.0, 0.25],
+        };
+        let heat = Heat::new(1, 2, vec![0.0, 4.0]).on(quarter).resized(1, 4);
+        assert_eq!(
+            heat.values(),
+            [0.0, 4.0, 4.0, 4.0],
+            "cells of the left half"
+        );
+    }
+
+    #[test]
+    fn every_face_counts_the_same_in_a_mean() {
+        let maps = [[8.0, 0.0], [0.0, -0.5], [0.0, 0.0]];
+        let maps = maps.map(|values| Heat::new(1, 2, values.to_vec()));
+        let mean = Heat::mean(&maps).unwrap();
+        for (found, expected) in mean.values().iter().zip([1.0 / 3.0, -1.0 / 3.0]) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+        assert!(Heat::mean(&[]).is_none());
     }
 
     #[test]

@@ -18,8 +18,8 @@ mod regions;
 
 pub use cam::Layer;
 pub use explainer::{Class, Explainer, Explanation, Method, Seen};
-pub use heat::{Heat, Region, uniform_share};
-pub use layers::{default_layer, find_layer, maps};
+pub use heat::{Grid, Heat, Region, uniform_share};
+pub use layers::{default_layer, find_layer, grid, maps};
 pub use occlusion::{Covered, Fill, Occlusion, OcclusionMap, occlude};
 pub use regions::EYES_AND_MOUTH;
 

@@ -121,6 +121,13 @@ impl Canvas {
         ));
     }
 
+    /// Any outline (SVG path data), filled and stroked; `none` for neither.
+    pub(super) fn path(&mut self, data: &str, fill: &str, stroke: &str, width: f32) {
+        self.push(format_args!(
+            r#"<path d="{data}" fill="{fill}" stroke="{stroke}" stroke-width="{width:.1}" stroke-linecap="round" stroke-linejoin="round"/>"#
+        ));
+    }
+
     /// Pixels with their upper left corner at `(x, y)`, above all shapes and texts.
     pub(super) fn picture(&mut self, (x, y): (f32, f32), size: [f32; 2], picture: &Picture) {
         let [width, height] = size;
@@ -157,7 +164,7 @@ impl Canvas {
 }
 
 /// `text` as XML character data or attribute value; U+FFFD stands for what XML 1.0 can't hold.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let held = |c: char| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
     text.replace(|c| !held(c), "\u{FFFD}")
         .replace('&', "&amp;")

@@ -60,6 +60,12 @@ pub enum JudgeError {
         /// Classes or size of the network.
         network: String,
     },
+    /// An ONNX file without the manifest that says how it is used.
+    #[error("{}: no {MANIFEST_FILE} beside it that speaks for it", path.display())]
+    NoManifest {
+        /// The ONNX file.
+        path: PathBuf,
+    },
     /// No image to judge with.
     #[error("the data has no image in that split")]
     Empty,
@@ -79,7 +85,11 @@ impl JudgeError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Lies { .. } | Self::Model(_) | Self::Folder { .. } | Self::File { .. }
+            Self::Lies { .. }
+                | Self::Model(_)
+                | Self::Folder { .. }
+                | Self::File { .. }
+                | Self::NoManifest { .. }
         )
     }
 }
@@ -98,18 +108,26 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Opens a checkpoint file, or a model folder or its `model.toml`.
+    /// Opens a checkpoint file, or a model folder, its `model.toml` or its ONNX file.
     ///
     /// # Errors
     /// When it cannot be read, or manifest and ONNX file disagree.
     pub fn open(path: &Path) -> Result<Self, JudgeError> {
         let is_manifest = path.file_name().is_some_and(|name| name == MANIFEST_FILE);
-        if path.is_dir() || is_manifest {
-            return Self::from_package(&ModelPackage::open(path)?).map_err(|e| {
-                JudgeError::Folder {
-                    folder: path.into(),
-                    reason: Box::new(e),
-                }
+        let is_onnx = path.extension().is_some_and(|e| e == "onnx");
+        if path.is_dir() || is_manifest || is_onnx {
+            let beside = path.with_file_name(MANIFEST_FILE);
+            let nobody = || JudgeError::NoManifest { path: path.into() };
+            if is_onnx && !beside.is_file() {
+                return Err(nobody());
+            }
+            let package = ModelPackage::open(if is_onnx { &beside } else { path })?;
+            if is_onnx && path.file_name() != Some(package.manifest.model.file.as_ref()) {
+                return Err(nobody());
+            }
+            return Self::from_package(&package).map_err(|e| JudgeError::Folder {
+                folder: path.into(),
+                reason: Box::new(e),
             });
         }
         Ok(Self::from_checkpoint(Checkpoint::load(path)?))
@@ -168,6 +186,11 @@ impl Candidate {
     /// The crops that the manifest decides with; a checkpoint has no say.
     pub fn crops(&self) -> Option<Crops> {
         self.crops
+    }
+
+    /// The classes in the order of the logits.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// How a face becomes the input.

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use fer_models::Crops;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::judge::Candidate;
-use fer_tools::report::confusion_picture;
+use fer_tools::report::{Svg, confusion_picture};
 
 use super::exit::Usage;
 
@@ -89,7 +89,8 @@ impl From<CropsName> for Crops {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
-    let as_png = args.picture.as_deref().map(is_png).transpose()?;
+    // before the work, not after it
+    args.picture.as_deref().map(is_png).transpose()?;
     let Judged { model, split, .. } = &args.judged;
     let (mut candidate, dataset) = args.judged.open()?;
     let crops = args
@@ -100,14 +101,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let evaluation = candidate
         .evaluate(&dataset, &dataset.indices(*split), crops)
         .with_context(|| args.judged.subject())?;
-    if let (Some(path), Some(as_png)) = (&args.picture, as_png) {
+    if let Some(path) = &args.picture {
         let title = format!("{split} {}", name_of(model));
-        let picture = confusion_picture(&evaluation, &title);
-        if as_png {
-            picture.save_png(path, 2.0)?;
-        } else {
-            picture.save_svg(path)?;
-        }
+        save(&confusion_picture(&evaluation, &title), path)?;
     }
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -141,8 +137,18 @@ pub(super) fn is_png(path: &Path) -> Result<bool> {
     }
 }
 
+/// Writes a picture as its name asks for, PNG with two pixels a unit.
+pub(super) fn save(picture: &Svg, path: &Path) -> Result<()> {
+    if is_png(path)? {
+        picture.save_png(path, 2.0)?;
+    } else {
+        picture.save_svg(path)?;
+    }
+    Ok(())
+}
+
 /// What people call a model: its folder or file without the path.
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     path.file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy()

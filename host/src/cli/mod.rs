@@ -1,8 +1,11 @@
 //! The command line: parse, validate, call the library, print. One file a subcommand.
 
 mod data;
+mod embed;
+mod ensemble;
 mod eval;
 mod exit;
+mod explain;
 mod export;
 mod import;
 mod models;
@@ -44,6 +47,9 @@ enum Command {
     Import(import::Args),
     Pipeline(pipeline::Args),
     Report(report::Args),
+    Explain(explain::Args),
+    Embed(embed::Args),
+    Ensemble(ensemble::Args),
     Models(models::Args),
 }
 
@@ -70,6 +76,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Pipeline(args) => pipeline::run(args),
         Command::Report(args) => report::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Embed(args) => embed::run(args),
+        Command::Ensemble(args) => ensemble::run(args),
         Command::Models(args) => models::run(args),
     };
     exit::code(result)

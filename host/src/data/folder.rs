@@ -93,6 +93,17 @@ pub fn load(root: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
     })
 }
 
+/// The image files of a folder of class folders, in the order in which [`load`] reads them.
+///
+/// # Errors
+/// As [`load`], but for what is inside the images.
+pub fn files(root: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let folders = class_folders(root)?;
+    let labels = choose_labels(root, &folders)?;
+    let entries = entries(root, &folders, &labels, &mut Vec::new())?;
+    Ok(entries.into_iter().map(|entry| entry.path).collect())
+}
+
 /// Visible entries of a folder with their names, sorted by name.
 fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     let io = |source| DataError::io(folder, source);

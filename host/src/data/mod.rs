@@ -25,6 +25,7 @@ use std::path::Path;
 pub use dataset::{Dataset, Item, Split};
 pub use error::{DataError, RowError};
 pub use fer_models::MAX_TILE;
+pub use picture::read_tile;
 
 /// How a data set is read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Decodes an image (grey or colour, any size) and resizes it to `side`×`side` grey bytes. The
 /// format is seen from the content.
-pub(super) fn read_tile(path: &Path, side: usize) -> Result<Vec<u8>, DataError> {
+///
+/// # Errors
+/// [`DataError`] names the file that cannot be read or is no whole image of a sensible size.
+pub fn read_tile(path: &Path, side: usize) -> Result<Vec<u8>, DataError> {
     let size = std::fs::metadata(path)
         .map_err(|source| DataError::io(path, source))?
         .len();

@@ -7,8 +7,8 @@ pub(super) const PANEL: (f32, f32) = (520.0, 372.0);
 /// Space around the drawing area: left, top, right, bottom.
 const INSET: (f32, f32, f32, f32) = (72.0, 64.0, 16.0, 52.0);
 const LABEL: f32 = 12.0;
-const MUTED: &str = "#555555";
-const GRID: &str = "#dddddd";
+pub(super) const MUTED: &str = "#555555";
+pub(super) const GRID: &str = "#dddddd";
 const TRAIN: Line = Line {
     name: "training",
     colour: "#0072b2",
@@ -148,7 +148,7 @@ impl Panel {
 }
 
 /// Where `value` lies between `low` and `high`, 0 to 1; the middle where they are equal.
-fn part(value: f64, low: f64, high: f64) -> f32 {
+pub(super) fn part(value: f64, low: f64, high: f64) -> f32 {
     if high > low {
         ((value - low) / (high - low)) as f32
     } else {
@@ -157,15 +157,15 @@ fn part(value: f64, low: f64, high: f64) -> f32 {
 }
 
 /// An axis from `low` to `high` with a tick at each multiple of `step`.
-struct Ticks {
-    low: f64,
-    high: f64,
+pub(super) struct Ticks {
+    pub(super) low: f64,
+    pub(super) high: f64,
     step: f64,
 }
 
 impl Ticks {
     /// About `count` ticks of 1, 2 or 5 times a power of ten; the axis ends on ticks.
-    fn around(low: f64, high: f64, count: f64) -> Self {
+    pub(super) fn around(low: f64, high: f64, count: f64) -> Self {
         let span = (high - low).max(high.abs() * 1e-3).max(1e-6);
         let step = nice(span / count);
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
@@ -184,7 +184,7 @@ impl Ticks {
         Self { low, high, step }
     }
 
-    fn places(&self) -> impl Iterator<Item = f64> {
+    pub(super) fn places(&self) -> impl Iterator<Item = f64> {
         let first = (self.low / self.step - 1e-6).ceil();
         let last = (self.high / self.step + 1e-6).floor();
         // The steps keep this near `count`; the bound is for numbers so large that adding 1 is lost.
@@ -194,7 +194,7 @@ impl Ticks {
             .map(|tick| tick * self.step)
     }
 
-    fn label(&self, value: f64) -> String {
+    pub(super) fn label(&self, value: f64) -> String {
         if self.high.abs().max(self.low.abs()) >= 1e6 {
             return format!("{value:.1e}");
         }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::svg::Svg;
+use super::picture::Picture;
+use super::svg::{Placed, Svg};
 
 /// Which part of a text stands at its position.
 #[derive(Clone, Copy)]
@@ -55,6 +56,7 @@ pub(super) struct Canvas {
     width: f32,
     height: f32,
     body: String,
+    pictures: Vec<Placed>,
 }
 
 impl Canvas {
@@ -63,6 +65,7 @@ impl Canvas {
             width: width.ceil(),
             height: height.ceil(),
             body: String::new(),
+            pictures: Vec::new(),
         };
         canvas.rect(0.0, 0.0, canvas.width, canvas.height, "#ffffff");
         canvas
@@ -118,17 +121,40 @@ impl Canvas {
         ));
     }
 
+    /// Any outline (SVG path data), filled and stroked; `none` for neither.
+    pub(super) fn path(&mut self, data: &str, fill: &str, stroke: &str, width: f32) {
+        self.push(format_args!(
+            r#"<path d="{data}" fill="{fill}" stroke="{stroke}" stroke-width="{width:.1}" stroke-linecap="round" stroke-linejoin="round"/>"#
+        ));
+    }
+
+    /// Pixels with their upper left corner at `(x, y)`, above all shapes and texts.
+    pub(super) fn picture(&mut self, (x, y): (f32, f32), size: [f32; 2], picture: &Picture) {
+        let [width, height] = size;
+        self.push(format_args!(
+            r#"<image x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" preserveAspectRatio="none" href="{}"/>"#,
+            picture.address()
+        ));
+        self.pictures.push(Placed {
+            at: (x, y),
+            size,
+            picture: picture.clone(),
+        });
+    }
+
     pub(super) fn finish(self) -> Svg {
         let Self {
             width,
             height,
             body,
+            pictures,
         } = self;
-        Svg(format!(
+        let text = format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="'DejaVu Sans', Verdana, sans-serif">
 {body}</svg>
 "#
-        ))
+        );
+        Svg { text, pictures }
     }
 
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
@@ -138,7 +164,7 @@ impl Canvas {
 }
 
 /// `text` as XML character data or attribute value; U+FFFD stands for what XML 1.0 can't hold.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let held = |c: char| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}');
     text.replace(|c| !held(c), "\u{FFFD}")
         .replace('&', "&amp;")

@@ -181,6 +181,7 @@ fn luminance(colour: [f32; 3]) -> f32 {
 mod tests {
     use fer_models::Labels;
 
+    use super::super::testing::{keep, texts};
     use super::*;
 
     fn evaluation(labels: &Labels, images: usize) -> Evaluation {
@@ -192,15 +193,6 @@ mod tests {
             row[(i + shift) % k] = 2.0;
         }
         Evaluation::from_logits(labels, &logits, &targets).expect("valid")
-    }
-
-    /// With `FER_PICTURES=<folder>` the pictures stay there, to be looked at.
-    fn keep(name: &str, svg: &Svg) {
-        let png = svg.png(1.0).expect("rendered");
-        assert!(png.starts_with(b"\x89PNG"));
-        if let Some(folder) = std::env::var_os("FER_PICTURES") {
-            std::fs::write(std::path::Path::new(&folder).join(name), png).expect("written");
-        }
     }
 
     #[test]
@@ -224,14 +216,9 @@ mod tests {
         let logits = [9.0, 0.0, 0.0, 0.0, 9.0, 0.0, 9.0, 0.0, 0.0];
         let e = Evaluation::from_logits(&labels, &logits, &[0, 0, 1]).expect("valid");
         let svg = confusion_picture(&e, "t");
-        let shown: Vec<&str> = svg
-            .as_str()
-            .lines()
-            .filter(|line| line.starts_with("<text"))
-            .filter_map(|line| line.split(['>', '<']).nth(2))
-            .collect();
-        assert!(shown.contains(&"t: accuracy 33.3 %"));
-        let count = |text: &str| shown.iter().filter(|&&t| t == text).count();
+        let shown = texts(&svg);
+        assert!(shown.iter().any(|t| t == "t: accuracy 33.3 %"));
+        let count = |text: &str| shown.iter().filter(|t| *t == text).count();
         assert_eq!(count("50.0%"), 2);
         assert_eq!(count("100.0%"), 1);
         assert_eq!(count("-"), 3, "a class without images has no shares");

@@ -129,6 +129,7 @@ pub fn curves_picture(epochs: &[EpochMetrics], title: &str) -> Result<Svg, Curve
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::keep;
     use super::*;
 
     fn falling(epochs: u64) -> Vec<EpochMetrics> {
@@ -146,14 +147,6 @@ mod tests {
                 }
             })
             .collect()
-    }
-
-    /// With `FER_PICTURES=<folder>` the picture stays there, to be looked at.
-    fn keep(name: &str, svg: &Svg) {
-        let png = svg.png(1.0).expect("rendered");
-        if let Some(folder) = std::env::var_os("FER_PICTURES") {
-            fs::write(Path::new(&folder).join(name), png).expect("written");
-        }
     }
 
     #[test]

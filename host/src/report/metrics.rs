@@ -62,6 +62,29 @@ pub struct ClassScore {
     pub predicted: u64,
 }
 
+/// The images whose confidence lies in one of [`ECE_BINS`] equal-width bins `(low, high]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ConfidenceBin {
+    /// Number of images.
+    pub count: u64,
+    /// How many of them were given their class.
+    pub right: u64,
+    /// Sum of their confidences.
+    confidence: f64,
+}
+
+impl ConfidenceBin {
+    /// Share given their class, in `0..=1`; `None` of no image.
+    pub fn accuracy(&self) -> Option<f64> {
+        (self.count > 0).then(|| ratio(self.right, self.count))
+    }
+
+    /// Mean confidence, in `0..=1`; `None` of no image.
+    pub fn confidence(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.confidence / self.count as f64)
+    }
+}
+
 /// Result of a classifier on a labelled set.
 ///
 /// The prediction is the class with the largest logit, the first of them in a tie.
@@ -69,7 +92,7 @@ pub struct ClassScore {
 pub struct Evaluation {
     labels: Labels,
     loss: f64,
-    ece: f64,
+    calibration: Calibration,
     confusion: Vec<Vec<u64>>,
     classes: Vec<ClassScore>,
 }
@@ -123,7 +146,7 @@ impl Evaluation {
         }
         Ok(Self {
             loss: loss / targets.len() as f64,
-            ece: calibration.error(),
+            calibration,
             classes: class_scores(labels, &confusion),
             labels: labels.clone(),
             confusion,
@@ -155,7 +178,12 @@ impl Evaluation {
     /// [`ECE_BINS`] equal-width bins `(low, high]` of confidence, weighted by their images
     /// (Guo et al. 2017, "On Calibration of Modern Neural Networks", eq. 3).
     pub fn ece(&self) -> f64 {
-        self.ece
+        self.calibration.error()
+    }
+
+    /// The bins that [`ece`](Self::ece) is made of, by rising confidence.
+    pub fn bins(&self) -> &[ConfidenceBin; ECE_BINS] {
+        &self.calibration.bins
     }
 
     /// Unweighted mean of F1 over all classes of the label set; a class without images and without
@@ -183,7 +211,7 @@ impl Evaluation {
             "accuracy": self.accuracy(),
             "loss": self.loss,
             "macro_f1": self.macro_f1(),
-            "ece": self.ece,
+            "ece": self.ece(),
             "labels": self.labels.names(),
             "classes": self.classes,
             "confusion": self.confusion,
@@ -226,27 +254,27 @@ fn class_scores(labels: &Labels, confusion: &[Vec<u64>]) -> Vec<ClassScore> {
 }
 
 /// Images, right answers and summed confidence by confidence bin.
-#[derive(Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Calibration {
-    bins: [(u64, u64, f64); ECE_BINS],
+    bins: [ConfidenceBin; ECE_BINS],
 }
 
 impl Calibration {
     fn add(&mut self, confidence: f64, right: bool) {
         let bin = (confidence * ECE_BINS as f64).ceil() as usize;
-        let (count, hits, sum) = &mut self.bins[bin.clamp(1, ECE_BINS) - 1];
-        *count += 1;
-        *hits += u64::from(right);
-        *sum += confidence;
+        let bin = &mut self.bins[bin.clamp(1, ECE_BINS) - 1];
+        bin.count += 1;
+        bin.right += u64::from(right);
+        bin.confidence += confidence;
     }
 
     fn error(&self) -> f64 {
-        let total: u64 = self.bins.iter().map(|bin| bin.0).sum();
+        let total: u64 = self.bins.iter().map(|bin| bin.count).sum();
         // count/total · |hits/count − sum/count|: the count cancels, and an empty bin adds 0.
         let gap: f64 = self
             .bins
             .iter()
-            .map(|&(_, hits, sum)| (hits as f64 - sum).abs())
+            .map(|bin| (bin.right as f64 - bin.confidence).abs())
             .sum();
         gap / total as f64
     }

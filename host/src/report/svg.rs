@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fer_models::write_atomic;
-use resvg::tiny_skia::{Color, Pixmap, Transform};
+use resvg::tiny_skia::{Color, FilterQuality, IntSize, Pixmap, PixmapPaint, Transform};
 use resvg::usvg;
 use thiserror::Error;
+
+use super::picture::Picture;
 
 /// DejaVu Sans, Latin subset (`host/assets/README.md`).
 static FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-latin.ttf");
@@ -41,12 +43,48 @@ pub enum SvgError {
 
 /// A finished picture, as SVG text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Svg(pub(super) String);
+pub struct Svg {
+    pub(super) text: String,
+    /// The pixels in it. They stand in the text too, but our renderer is built without decoders.
+    pub(super) pictures: Vec<Placed>,
+}
+
+/// Pixels and where they go.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Placed {
+    /// Upper left corner in units.
+    pub(super) at: (f32, f32),
+    /// Width and height in units.
+    pub(super) size: [f32; 2],
+    pub(super) picture: Picture,
+}
+
+impl Placed {
+    fn draw(&self, scale: f32, pixmap: &mut Pixmap) -> Option<()> {
+        let [width, height] = self.picture.size();
+        let size = IntSize::from_wh(width as u32, height as u32)?;
+        let pixels = Pixmap::from_vec(self.picture.rgba(), size)?;
+        let paint = PixmapPaint {
+            quality: FilterQuality::Bilinear,
+            ..PixmapPaint::default()
+        };
+        let place = Transform::from_row(
+            scale * self.size[0] / width as f32,
+            0.0,
+            0.0,
+            scale * self.size[1] / height as f32,
+            scale * self.at.0,
+            scale * self.at.1,
+        );
+        pixmap.draw_pixmap(0, 0, pixels.as_ref(), &paint, place, None);
+        Some(())
+    }
+}
 
 impl Svg {
     /// The SVG document.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The picture as PNG bytes, `scale` pixels a unit; white behind, only the built-in font, so
@@ -55,7 +93,7 @@ impl Svg {
     /// # Errors
     /// A scale that is not a positive number or gives more than 16384 pixels a side.
     pub fn png(&self, scale: f32) -> Result<Vec<u8>, SvgError> {
-        let tree = usvg::Tree::from_str(&self.0, &render_options())?;
+        let tree = usvg::Tree::from_str(&self.text, &render_options())?;
         let side = |units: f32| (units * scale).round();
         let (width, height) = (side(tree.size().width()), side(tree.size().height()));
         let sides = 1.0..=MAX_SIDE;
@@ -73,6 +111,11 @@ impl Svg {
             Transform::from_scale(scale, scale),
             &mut pixmap.as_mut(),
         );
+        for placed in &self.pictures {
+            placed
+                .draw(scale, &mut pixmap)
+                .ok_or_else(|| SvgError::Encode("a picture of no size".into()))?;
+        }
         pixmap
             .encode_png()
             .map_err(|e| SvgError::Encode(e.to_string()))
@@ -83,7 +126,9 @@ impl Svg {
     /// # Errors
     /// The file could not be written.
     pub fn save_svg(&self, path: &Path) -> Result<(), SvgError> {
-        Ok(write_atomic(path, |out| out.write_all(self.0.as_bytes()))?)
+        Ok(write_atomic(path, |out| {
+            out.write_all(self.text.as_bytes())
+        })?)
     }
 
     /// Writes [`png`](Self::png); the file appears whole or not at all.

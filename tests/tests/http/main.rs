@@ -1,4 +1,4 @@
-//! The HTTP server of `fer-edge` over real sockets, and its page in a real browser.
+//! The HTTP server of `fer-edge` over real sockets, and the pages of both programs in a real browser.
 
 mod browser;
 mod classify;
@@ -9,4 +9,5 @@ mod limits;
 mod metrics;
 mod origin;
 mod relay;
+mod run_page;
 mod running;

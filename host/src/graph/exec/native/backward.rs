@@ -21,6 +21,18 @@ use crate::ops::wide::wide;
 impl<E: Product> NativeEngine<E> {
     /// Fills the gradients of every parameter.
     pub(super) fn reverse(&mut self, params: &mut Params, dlogits: &[f32], batch: usize) {
+        self.reverse_to(NodeId(1), params, dlogits, batch, |_, _| {});
+    }
+
+    /// Goes back as far as the node `first`, and hands every output's gradient on the way to `seen`.
+    pub(super) fn reverse_to(
+        &mut self,
+        first: NodeId,
+        params: &mut Params,
+        dlogits: &[f32],
+        batch: usize,
+        mut seen: impl FnMut(NodeId, &[E]),
+    ) {
         let nodes = self.graph.nodes().len();
         self.find_wanted(params);
         let mut grads: Vec<Option<Vec<E>>> = (0..nodes).map(|_| None).collect();
@@ -29,9 +41,10 @@ impl<E: Product> NativeEngine<E> {
             *last = E::from_f32(d);
         }
         grads[nodes - 1] = Some(last);
-        for index in (1..nodes).rev() {
+        for index in (first.0.max(1)..nodes).rev() {
             // a node that nothing reads on the way to the logits has no gradient
             if let Some(dy) = grads[index].take() {
+                seen(NodeId(index), &dy);
                 self.node_backward(NodeId(index), params, dy, batch, &mut grads);
             }
         }

@@ -91,7 +91,7 @@ impl<E: Product> NativeEngine<E> {
                     Mode::Train { .. } if !params.frozen(id) => {
                         norm::statistics(*channels, input(0))
                     }
-                    Mode::Train { .. } | Mode::Eval => BatchStats {
+                    Mode::Train { .. } | Mode::Eval | Mode::Observe => BatchStats {
                         mean: tensors[2].value.clone(),
                         variance: tensors[3].value.clone(),
                     },
@@ -100,6 +100,7 @@ impl<E: Product> NativeEngine<E> {
                 norm::forward(input(0), &stats, affine, *eps, self.plan.relu(id), y);
                 return match mode {
                     Mode::Train { .. } if params.frozen(id) => Saved::Running(stats),
+                    Mode::Observe => Saved::Running(stats),
                     Mode::Train { .. } | Mode::Eval => Saved::Stats(stats),
                 };
             }
@@ -186,7 +187,7 @@ impl<E: Product> NativeEngine<E> {
                 kept = Saved::Logits(product);
             }
             Op::Dropout { p } => match mode {
-                Mode::Eval => y.copy_from_slice(input(0)),
+                Mode::Eval | Mode::Observe => y.copy_from_slice(input(0)),
                 Mode::Train { seed } => {
                     let mask = dropout_mask(*p, y.len(), seed, id.0);
                     for ((y, x), m) in y.iter_mut().zip(input(0)).zip(&mask) {

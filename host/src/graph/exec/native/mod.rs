@@ -7,6 +7,7 @@
 mod backward;
 mod buffers;
 mod forward;
+mod observe;
 mod plan;
 mod transposed;
 
@@ -18,6 +19,8 @@ use crate::ops::product::Product;
 use buffers::Buffers;
 use plan::Plan;
 
+pub use observe::{Observation, Observer};
+
 /// What a node's backward pass needs besides inputs and outputs.
 #[derive(Debug, Default)]
 enum Saved {
@@ -27,7 +30,7 @@ enum Saved {
     Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
-    /// Batch normalisation that is frozen: the running statistics, which no gradient moves.
+    /// Batch normalisation in evaluation mode or frozen: the running statistics, which no gradient moves.
     Running(BatchStats),
     /// Dropout: the mask.
     Mask(Vec<f32>),
@@ -39,7 +42,11 @@ enum Saved {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Eval,
-    Train { seed: u64 },
+    /// As `Eval`, but every output is kept for a backward pass.
+    Observe,
+    Train {
+        seed: u64,
+    },
 }
 
 /// Runs one graph on the CPU.
@@ -64,9 +71,14 @@ pub struct NativeEngine<E: Product = f32> {
 impl<E: Product> NativeEngine<E> {
     /// Plans the graph.
     pub fn new(graph: Graph) -> Self {
+        Self::showing(graph, &[])
+    }
+
+    /// Plans the graph so that the outputs of `shown` can be looked at.
+    fn showing(graph: Graph, shown: &[NodeId]) -> Self {
         let nodes = graph.nodes().len();
         Self {
-            plan: Plan::new(&graph),
+            plan: Plan::new(&graph, shown),
             buffers: Buffers::default(),
             outputs: (0..nodes).map(|_| Vec::new()).collect(),
             saved: (0..nodes).map(|_| Saved::Nothing).collect(),

@@ -47,7 +47,9 @@ pub(super) fn product(shapes: [&[usize]; 2]) -> Product {
 }
 
 impl Plan {
-    pub(super) fn new(graph: &Graph) -> Self {
+    /// Decides for `graph`. The outputs of `shown` are kept: no ReLU is fused into one of them, and
+    /// their buffers are never read for the last time.
+    pub(super) fn new(graph: &Graph, shown: &[NodeId]) -> Self {
         let consumers = graph.consumers();
         let nodes = graph.nodes().len();
         let mut holder: Vec<NodeId> = (0..nodes).map(NodeId).collect();
@@ -60,7 +62,11 @@ impl Plan {
                 // channels last and channel by channel are the same for a single pixel
                 Op::Flatten if layout(graph.shape(from)).1 == 1 => holder[id.0] = holder[from.0],
                 Op::AvgPool(pool) if pool == Pool::new(1, 1) => holder[id.0] = holder[from.0],
-                Op::Relu if consumers[from.0].len() == 1 && can_fuse(&graph.node(from).op) => {
+                Op::Relu
+                    if consumers[from.0].len() == 1
+                        && can_fuse(&graph.node(from).op)
+                        && !shown.contains(&from) =>
+                {
                     fused_relu[from.0] = true;
                     holder[id.0] = from;
                 }
@@ -72,6 +78,9 @@ impl Plan {
             for input in &node.inputs {
                 last_reader[holder[input.0].0] = id;
             }
+        }
+        for id in shown {
+            last_reader[holder[id.0].0] = NodeId(nodes);
         }
         Self {
             holder,

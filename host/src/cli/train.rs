@@ -18,6 +18,7 @@ use fer_tools::train::{BEST_FILE, Clip, Device, LAST_FILE, Outcome, Schedule, Se
 use super::exit::{Configuration, Usage};
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
+use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,8 @@ Examples:
     fer-tools train fer2013.csv --out runs/vgg19
   From a recipe, one thing changed:
     fer-tools train fer2013.csv.xz --recipe host/recipes/vgg19-lite.toml --seed 2 --out runs/lite-2
+  FER+'s eight expressions, one drawn from ten people's votes in each epoch:
+    fer-tools train fer2013.csv --ferplus fer2013new.csv --labels probability --out runs/ferplus
   Go on after a power cut:
     fer-tools train --resume runs/vgg19
   Win accuracy back after pruning, with the unpruned network as teacher:
@@ -46,10 +49,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder exactly where it stopped
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new", "votes"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     new: NewRun,
+    #[command(flatten)]
+    votes: VoteFlags,
     /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     device: Place,
@@ -175,12 +180,12 @@ enum AugmentName {
 
 /// A device as it stands on the command line.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+pub(super) enum Place {
     Cpu,
     Cuda(usize),
 }
 
-fn parse_device(text: &str) -> Result<Place, String> {
+pub(super) fn parse_device(text: &str) -> Result<Place, String> {
     match text.split_once(':').unwrap_or((text, "0")) {
         ("cpu", "0") => Ok(Place::Cpu),
         ("cuda", n) => n
@@ -191,7 +196,7 @@ fn parse_device(text: &str) -> Result<Place, String> {
     }
 }
 
-fn parse_minutes(text: &str) -> Result<f64, String> {
+pub(super) fn parse_minutes(text: &str) -> Result<f64, String> {
     let minutes = text.parse::<f64>().ok();
     minutes
         .filter(|m| (0.0..=1e5).contains(m))
@@ -199,7 +204,7 @@ fn parse_minutes(text: &str) -> Result<f64, String> {
 }
 
 impl Place {
-    fn device(self) -> Result<Device> {
+    pub(super) fn device(self) -> Result<Device> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(Usage(
@@ -308,6 +313,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         (Some(folder), ..) => (resume(folder, &load, &device, every)?, folder),
         (None, Some(data), Some(folder)) => {
             let recipe = args.new.recipe()?;
+            let data = &args.votes.spec(data)?;
             let outcome = start(&args.new, recipe, data, folder, &load, &device, every)?;
             (outcome, folder)
         }

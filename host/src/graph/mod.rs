@@ -6,6 +6,7 @@ pub mod count;
 mod error;
 pub mod exec;
 pub mod fold;
+pub mod head;
 pub mod init;
 mod ir;
 mod shape;

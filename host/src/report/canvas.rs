@@ -131,7 +131,7 @@ impl Canvas {
         ))
     }
 
-    fn push(&mut self, element: std::fmt::Arguments<'_>) {
+    pub(super) fn push(&mut self, element: std::fmt::Arguments<'_>) {
         // Writing to a String can't fail.
         let _ = writeln!(self.body, "{element}");
     }

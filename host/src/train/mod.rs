@@ -1,5 +1,6 @@
 //! Training: one loop, whose parts are the loss, the schedule, the optimiser and the run folder.
 
+mod any_of;
 mod error;
 mod fit;
 mod loss;
@@ -10,7 +11,9 @@ mod schedule;
 mod state;
 mod trainer;
 
+pub use any_of::any_of;
 pub use error::TrainError;
+pub use fit::fingerprint;
 pub use loss::{BatchLoss, LossOptions, balanced_weights, cross_entropy};
 pub use optimizer::{Clip, Optimizer, Sgd};
 pub use options::TrainOptions;

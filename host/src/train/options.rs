@@ -26,6 +26,9 @@ pub struct TrainOptions {
     pub loss: LossOptions,
     /// How images differ from time to time.
     pub augment: Augment,
+    /// Whether data without a PublicTest lend a tenth of Training to validate on. Without any
+    /// validation image the last epoch's network is the one that is kept.
+    pub hold_out: bool,
 }
 
 impl Default for TrainOptions {
@@ -43,6 +46,7 @@ impl Default for TrainOptions {
             },
             loss: LossOptions::default(),
             augment: Augment::reference(),
+            hold_out: true,
         }
     }
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use fer_models::Crops;
 use serde_json::json;
 
-use super::fit::{check_data, check_teacher, fingerprint, splits};
+use super::any_of::any_of;
+use super::fit::{check_data, check_targets, check_teacher, fingerprint, splits};
 use super::loss::{balanced_weights, cross_entropy};
 use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
-use crate::data::Dataset;
+use crate::data::{Dataset, TargetKind, Targets};
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
 use crate::graph::{Array, Graph, Weights};
 use crate::loader::{Batch, Loader};
@@ -186,7 +187,7 @@ impl<'a> Trainer<'a> {
         if let Some(teacher) = &teacher {
             check_teacher(teacher, &start)?;
         }
-        let (training, validation) = splits(dataset, state.options.seed);
+        let (training, validation) = splits(dataset, &state.options);
         if training.len() < 2 {
             return Err(TrainError::Data(format!(
                 "{} images to train on, expected at least 2",
@@ -202,6 +203,8 @@ impl<'a> Trainer<'a> {
         } else {
             Vec::new()
         };
+        let weighted = !class_weights.is_empty();
+        check_targets(dataset, &state.options, weighted, teacher.is_some())?;
         let session = Session {
             started: Instant::now(),
             seconds_before: state.seconds,
@@ -293,14 +296,18 @@ impl<'a> Trainer<'a> {
             Some((engine, params)) => Some(engine.infer(params, &batch.pixels, batch.len)?),
             None => None,
         };
-        let loss = cross_entropy(
-            &state.options.loss,
-            &self.class_weights,
-            self.dataset.labels().len(),
-            &logits,
-            &batch.targets,
-            taught.as_deref(),
-        );
+        let classes = self.dataset.labels().len();
+        let loss = match self.dataset.targets().map(Targets::kind) {
+            Some(TargetKind::AnyOf) => any_of(classes, &logits, &batch.targets),
+            _ => cross_entropy(
+                &state.options.loss,
+                &self.class_weights,
+                classes,
+                &logits,
+                &batch.targets,
+                taught.as_deref(),
+            ),
+        };
         if !loss.mean.is_finite() {
             return Err(TrainError::Diverged {
                 loss: loss.mean,

@@ -7,6 +7,7 @@
 pub mod augment;
 pub mod checkpoint;
 pub mod compress;
+pub mod crossval;
 pub mod data;
 pub mod embed;
 pub mod ensemble;

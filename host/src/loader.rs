@@ -19,13 +19,16 @@ const AHEAD: usize = 3;
 /// Streams of one seed that must not meet: image streams are `epoch << 32 | place`.
 const ORDER_STREAM: u64 = 1 << 62;
 const MIXUP_STREAM: u64 = 1 << 63;
+const TARGET_STREAM: u64 = ORDER_STREAM | MIXUP_STREAM;
 
 /// One training batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// `[len, channels, crop, crop]`.
     pub pixels: Vec<f32>,
-    /// `[len, classes]`, rows that sum to 1: one-hot, or a mix.
+    /// `[len, classes]`: one-hot, a mix or a distribution, or for [`TargetKind::AnyOf`] a set.
+    ///
+    /// [`TargetKind::AnyOf`]: crate::data::TargetKind::AnyOf
     pub targets: Vec<f32>,
     /// Images.
     pub len: usize,
@@ -88,7 +91,11 @@ impl Loader<'_> {
             for channel in rest.chunks_exact_mut(plane) {
                 channel.copy_from_slice(first);
             }
-            batch.targets[i * classes + usize::from(self.dataset.item(index).label)] = 1.0;
+            let target = &mut batch.targets[i * classes..(i + 1) * classes];
+            match self.dataset.targets() {
+                None => target[usize::from(self.dataset.item(index).label)] = 1.0,
+                Some(soft) => soft.write(index, &mut self.rng(TARGET_STREAM | place), target),
+            }
         }
         if self.augment.mixup > 0.0 {
             let place = (epoch as u64) << 32 | number as u64;
@@ -167,7 +174,7 @@ fn beta(rng: &mut ChaCha8Rng, alpha: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{LoadOptions, open};
+    use crate::data::{LoadOptions, TargetKind, Targets, open};
 
     fn with_loader<R>(augment: &Augment, run: impl FnOnce(&Loader<'_>) -> R) -> R {
         let loaded = open("synth:3:140", &LoadOptions::default()).unwrap();
@@ -226,6 +233,41 @@ mod tests {
                 }
             }
         });
+    }
+
+    #[test]
+    fn drawn_targets_differ_by_epoch_and_repeat_within_it() {
+        let mut dataset = open("synth:3:140", &LoadOptions::default())
+            .unwrap()
+            .dataset;
+        let rows = [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0].repeat(140);
+        dataset
+            .set_targets(Targets::new(TargetKind::Drawn, rows))
+            .unwrap();
+        let indices: Vec<usize> = (0..140).collect();
+        let loader = Loader {
+            dataset: &dataset,
+            indices: &indices,
+            input: &Preprocess::fer2013(1),
+            augment: &Augment::none(),
+            batch: 140,
+            seed: 5,
+        };
+        // targets by image, whatever the order
+        let of = |epoch| {
+            let order = loader.order(epoch);
+            let mut batch = Batch::default();
+            loader.fill(epoch, &order, 0, &mut batch);
+            let mut by_image = vec![0.0; 140];
+            for (&index, target) in order.iter().zip(batch.targets.chunks(7)) {
+                assert_eq!(target.iter().sum::<f32>(), 1.0);
+                by_image[index] = target[0];
+            }
+            by_image
+        };
+        assert_eq!(of(0), of(0));
+        let changed = of(0).iter().zip(of(1)).filter(|(a, b)| **a != *b).count();
+        assert!((45..=95).contains(&changed), "{changed} of 140");
     }
 
     #[test]

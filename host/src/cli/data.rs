@@ -1,4 +1,8 @@
-//! `fer-tools data`: look at, draw and average data sets.
+//! `fer-tools data`: look at, draw, convert and divide data sets.
+
+mod convert;
+mod plot;
+mod votes;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,7 +11,9 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use fer_tools::data::{self, LoadOptions, Split, average, fer2013, summary::Summary, synth};
 
-/// Look at, draw and average data sets.
+use super::votes::VoteFlags;
+
+/// Look at, draw, convert and divide data sets.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,14 +25,23 @@ enum Command {
     Info(InfoArgs),
     Synth(SynthArgs),
     Average(AverageArgs),
+    Plot(plot::Args),
+    Votes(votes::Args),
+    Folders(convert::FoldersArgs),
+    Csv(convert::CsvArgs),
+    Split(convert::SplitArgs),
+    Ferplus(convert::FerplusArgs),
 }
 
 /// Count the images of a data set by split and class.
 #[derive(Debug, clap::Args)]
 struct InfoArgs {
-    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, or synth:SEED:COUNT
+    /// FER2013 CSV (also .gz .xz .zst .zip), folder of class folders, jaffe:DIR, kdef:ANGLES:DIR, or
+    /// synth:SEED:COUNT
     #[arg(value_name = "DATA")]
     data: String,
+    #[command(flatten)]
+    votes: VoteFlags,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -90,6 +105,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Info(args) => info(&args),
         Command::Synth(args) => draw(&args),
         Command::Average(args) => write_averages(&args),
+        Command::Plot(args) => plot::run(&args),
+        Command::Votes(args) => votes::run(&args),
+        Command::Folders(args) => convert::folders(&args),
+        Command::Csv(args) => convert::csv(&args),
+        Command::Split(args) => convert::split(&args),
+        Command::Ferplus(args) => convert::ferplus(&args),
     }
 }
 
@@ -101,7 +122,8 @@ fn options(skip_bad: bool) -> LoadOptions {
 }
 
 fn info(args: &InfoArgs) -> Result<()> {
-    let summary = Summary::new(&data::open(&args.data, &options(args.skip_bad))?);
+    let data = args.votes.spec(&args.data)?;
+    let summary = Summary::new(&data::open(&data, &options(args.skip_bad))?);
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &summary).context("cannot write to stdout")?;

@@ -11,13 +11,16 @@ use fer_tools::judge::Candidate;
 use fer_tools::report::{Svg, confusion_picture};
 
 use super::exit::Usage;
+use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
 Examples:
   The shipped model, as the edge runs it:
     fer-tools eval models/zoo/vgg19-lite fer2013.csv.xz
   A checkpoint, ten crops, with its confusion matrix as a picture:
-    fer-tools eval runs/vgg19/best.safetensors fer2013.csv --crops ten --picture confusion.svg";
+    fer-tools eval runs/vgg19/best.safetensors fer2013.csv --crops ten --picture confusion.svg
+  A network of FER+'s eight classes, by majority:
+    fer-tools eval runs/ferplus/best.safetensors fer2013.csv --ferplus fer2013new.csv";
 
 /// Judge a checkpoint or an exported model: accuracy, loss, per-class scores, calibration, confusion.
 #[derive(Debug, clap::Args)]
@@ -51,6 +54,8 @@ pub(super) struct Judged {
     /// Count wrong rows and unreadable images instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
+    #[command(flatten)]
+    votes: VoteFlags,
 }
 
 impl Judged {
@@ -61,7 +66,13 @@ impl Judged {
             skip_bad: self.skip_bad,
             tile: candidate.input().tile,
         };
-        Ok((candidate, data::open(&self.data, &load)?.dataset))
+        let dataset = data::open(&self.spec()?, &load)?.dataset;
+        Ok((candidate, dataset))
+    }
+
+    /// The data as every command reads them, labels included.
+    fn spec(&self) -> Result<String> {
+        self.votes.spec(&self.data)
     }
 
     /// What an error in judging is about.
@@ -109,6 +120,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if args.json {
         let mut value = evaluation.json();
         value["model"] = model.display().to_string().into();
+        value["data"] = args.judged.spec()?.into();
         value["split"] = split.name().into();
         value["crops"] = crops.count().into();
         writeln!(out, "{value}")?;

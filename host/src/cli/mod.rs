@@ -1,5 +1,6 @@
 //! The command line: parse, validate, call the library, print. One file a subcommand.
 
+mod crossval;
 mod data;
 mod embed;
 mod ensemble;
@@ -17,6 +18,7 @@ mod report;
 mod seeds;
 mod train;
 mod tuning;
+mod votes;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ enum Command {
     Data(data::Args),
     Train(Box<train::Args>),
     Eval(eval::Args),
+    Crossval(crossval::Args),
     Prune(prune::Args),
     Export(export::Args),
     Import(import::Args),
@@ -71,6 +74,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Data(args) => data::run(args),
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
+        Command::Crossval(args) => crossval::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),

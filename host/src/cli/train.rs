@@ -23,6 +23,7 @@ use super::progress::Progress;
 use super::recipe::{self, Recipe};
 use super::seeds;
 use super::tuning::Tuning;
+use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,6 +33,8 @@ Examples:
     fer-tools train fer2013.csv --out runs/vgg19
   From a recipe, one thing changed:
     fer-tools train fer2013.csv.xz --recipe host/recipes/vgg19-lite.toml --seed 2 --out runs/lite-2
+  FER+'s eight expressions, one drawn from ten people's votes in each epoch:
+    fer-tools train fer2013.csv --ferplus fer2013new.csv --labels probability --out runs/ferplus
   Go on after a power cut:
     fer-tools train --resume runs/vgg19
   How much the seed matters: three runs, their mean and spread:
@@ -56,12 +59,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder exactly where it stopped
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new", "tuning"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "out", "new", "tuning", "votes"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     new: NewRun,
     #[command(flatten)]
     tuning: Tuning,
+    #[command(flatten)]
+    votes: VoteFlags,
     /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
     #[arg(long, default_value = "cpu", value_parser = parse_device)]
     device: Place,
@@ -165,12 +170,12 @@ fn augmentations() -> PossibleValuesParser {
 
 /// A device as it stands on the command line.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+pub(super) enum Place {
     Cpu,
     Cuda(usize),
 }
 
-fn parse_device(text: &str) -> Result<Place, String> {
+pub(super) fn parse_device(text: &str) -> Result<Place, String> {
     match text.split_once(':').unwrap_or((text, "0")) {
         ("cpu", "0") => Ok(Place::Cpu),
         ("cuda", n) => n
@@ -181,7 +186,7 @@ fn parse_device(text: &str) -> Result<Place, String> {
     }
 }
 
-fn parse_minutes(text: &str) -> Result<f64, String> {
+pub(super) fn parse_minutes(text: &str) -> Result<f64, String> {
     let minutes = text.parse::<f64>().ok();
     minutes
         .filter(|m| (0.0..=1e5).contains(m))
@@ -189,7 +194,7 @@ fn parse_minutes(text: &str) -> Result<f64, String> {
 }
 
 impl Place {
-    fn device(self) -> Result<Device> {
+    pub(super) fn device(self) -> Result<Device> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(Usage(
@@ -263,6 +268,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         }
         (Some(folder), ..) => (resume(folder, &load, &device, every)?, folder),
         (None, Some(data), Some(folder)) => {
+            let data = &args.votes.spec(data)?;
             let recipe = args.new.recipe(&args.tuning)?;
             let new = &args.new;
             if let Some(asked) = seeds::asked(&new.seeds, new.repeat, recipe.train.seed)? {

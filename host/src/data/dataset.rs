@@ -7,6 +7,7 @@ use fer_models::Labels;
 use serde::{Deserialize, Serialize};
 
 use super::error::{DataError, excerpt};
+use super::targets::Targets;
 
 /// Which part of the data an image belongs to, with FER2013's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +100,7 @@ pub struct Dataset {
     tile: usize,
     pixels: Vec<u8>,
     items: Vec<Item>,
+    targets: Option<Targets>,
 }
 
 impl Dataset {
@@ -109,6 +111,7 @@ impl Dataset {
             tile,
             pixels: Vec::new(),
             items: Vec::new(),
+            targets: None,
         }
     }
 
@@ -131,9 +134,49 @@ impl Dataset {
                 found: item.label,
             });
         }
+        if let Some(targets) = &mut self.targets {
+            targets.push_label(self.labels.len(), item.label);
+        }
         self.pixels.extend_from_slice(pixels);
         self.items.push(item);
         Ok(())
+    }
+
+    /// Trains towards `targets` instead of the labels; judging is always by [`Item::label`].
+    ///
+    /// # Errors
+    /// [`DataError::Targets`] where there is not one distribution over the classes for each image.
+    pub fn set_targets(&mut self, targets: Targets) -> Result<(), DataError> {
+        targets.check(self.len(), self.labels.len())?;
+        self.targets = Some(targets);
+        Ok(())
+    }
+
+    /// What is trained towards where the labels say too little; `None` where they are the targets.
+    pub fn targets(&self) -> Option<&Targets> {
+        self.targets.as_ref()
+    }
+
+    /// The images at `indices`, in that order, each in the split given with it.
+    ///
+    /// # Panics
+    /// Where an index is not below [`len`](Self::len), as a slice does.
+    #[must_use]
+    pub fn select(&self, indices: &[(usize, Split)]) -> Self {
+        let mut chosen = Self::new(self.labels.clone(), self.tile);
+        for &(index, split) in indices {
+            chosen.pixels.extend_from_slice(self.image(index));
+            chosen.items.push(Item {
+                split,
+                ..self.items[index].clone()
+            });
+        }
+        let kept = indices.iter().map(|&(index, _)| index);
+        chosen.targets = self
+            .targets
+            .as_ref()
+            .map(|targets| targets.select(self.labels.len(), kept));
+        chosen
     }
 
     /// Number of images.
@@ -208,6 +251,7 @@ impl Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::TargetKind;
 
     fn item(label: u8, split: Split) -> Item {
         Item {
@@ -230,6 +274,36 @@ mod tests {
         assert_eq!(data.counts(Split::Training), [1, 0, 0, 1, 0, 0, 0]);
         assert_eq!(data.counts(Split::PrivateTest), [0; 7]);
         assert_eq!(data.subjects(), None);
+    }
+
+    #[test]
+    fn a_selection_takes_pixels_facts_and_targets_along() {
+        let mut data = Dataset::new(Labels::fer2013(), 1);
+        for label in 0..3 {
+            data.push(&[label * 10], item(label, Split::Training))
+                .unwrap();
+        }
+        let mut rows = vec![0.0; 21];
+        (rows[0], rows[7], rows[15], rows[16]) = (1.0, 1.0, 0.25, 0.75);
+        let targets = Targets::new(TargetKind::Distribution, rows);
+        data.set_targets(targets).unwrap();
+        let chosen = data.select(&[(2, Split::PublicTest), (0, Split::Training)]);
+        assert_eq!((chosen.image(0), chosen.item(0).label), (&[20][..], 2));
+        assert_eq!(chosen.item(0).split, Split::PublicTest);
+        assert_eq!(chosen.targets().unwrap().row(7, 0)[1..3], [0.25, 0.75]);
+        assert_eq!(chosen.targets().unwrap().row(7, 1)[0], 1.0);
+    }
+
+    #[test]
+    fn targets_must_be_distributions_one_an_image() {
+        let mut data = Dataset::new(Labels::fer2013(), 1);
+        data.push(&[1], item(0, Split::Training)).unwrap();
+        for rows in [vec![], vec![0.5; 7], vec![f32::NAN; 7], vec![1.0; 14]] {
+            let targets = Targets::new(TargetKind::Drawn, rows);
+            let error = data.set_targets(targets).unwrap_err();
+            assert!(matches!(error, DataError::Targets { .. }), "{error}");
+        }
+        assert_eq!(data.targets(), None);
     }
 
     #[test]

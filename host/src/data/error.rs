@@ -135,6 +135,23 @@ pub enum DataError {
         /// The label given.
         found: u8,
     },
+    /// Soft targets that are not one distribution an image.
+    #[error("soft targets: {problem}")]
+    Targets {
+        /// What was expected and found.
+        problem: String,
+    },
+    /// FER+ votes that cannot be read or joined.
+    #[error(transparent)]
+    Votes(#[from] super::votes::VotesError),
+    /// Image files whose names do not say what they show.
+    #[error("{}: {problem}", path.display())]
+    FileName {
+        /// The folder or the file.
+        path: PathBuf,
+        /// What was expected and found.
+        problem: String,
+    },
     /// A `synth:` specification that does not parse.
     #[error(
         "{spec:?}: expected synth:SEED:COUNT with COUNT from {} to {}, for example synth:7:700",
@@ -152,6 +169,12 @@ pub enum DataError {
         path: PathBuf,
         /// Tile size and labels found.
         found: String,
+    },
+    /// A folder that should be new holds something.
+    #[error("{}: expected a new or empty folder", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
     },
     /// Too few faces to average without showing a person.
     #[error(

@@ -303,23 +303,42 @@ fn parse_pixels(field: &[u8], face: &mut [u8; PIXELS]) -> Result<(), RowError> {
     }
 }
 
+/// The images of several data sets, one behind the other; the paths are for messages.
+///
+/// # Errors
+/// [`DataError::NotFer2013`] names the first whose tiles are not 48×48 or whose labels are another set.
+pub fn join(sets: &[(&Path, Dataset)]) -> Result<Dataset, DataError> {
+    let mut joined = Dataset::new(Labels::fer2013(), SIDE);
+    for (path, dataset) in sets {
+        check(path, dataset)?;
+        for (index, item) in dataset.items().iter().enumerate() {
+            joined.push(dataset.image(index), item.clone())?;
+        }
+    }
+    Ok(joined)
+}
+
+fn check(path: &Path, dataset: &Dataset) -> Result<(), DataError> {
+    if dataset.tile() == SIDE && *dataset.labels() == Labels::fer2013() {
+        return Ok(());
+    }
+    Err(DataError::NotFer2013 {
+        path: path.to_owned(),
+        found: format!(
+            "{0}x{0} with {1:?}",
+            dataset.tile(),
+            dataset.labels().names().join(" ")
+        ),
+    })
+}
+
 /// Writes a data set as a FER2013 CSV; the file appears whole or not at all.
 ///
 /// # Errors
 /// [`DataError::NotFer2013`] where the tiles are not 48×48 or the labels are another set;
 /// [`DataError::Io`] where the file cannot be written.
 pub fn write(path: &Path, dataset: &Dataset) -> Result<(), DataError> {
-    if dataset.tile() != SIDE || *dataset.labels() != Labels::fer2013() {
-        let found = format!(
-            "{0}x{0} with {1:?}",
-            dataset.tile(),
-            dataset.labels().names().join(" ")
-        );
-        return Err(DataError::NotFer2013 {
-            path: path.to_owned(),
-            found,
-        });
-    }
+    check(path, dataset)?;
     write_atomic(path, |out| {
         out.write_all(b"emotion,pixels,Usage\n")?;
         for (index, item) in dataset.items().iter().enumerate() {

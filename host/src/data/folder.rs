@@ -9,26 +9,16 @@ use std::path::{Path, PathBuf};
 
 use fer_models::Labels;
 use image::ImageFormat;
-use rayon::prelude::*;
 
-use super::dataset::{Dataset, Item, Split};
+use super::dataset::{Item, Split};
 use super::error::DataError;
-use super::{LoadOptions, Loaded, ck48, picture};
-
-/// Images decoded between two merges into the data set; bounds the memory held twice.
-const BATCH: usize = 1024;
+use super::images::{Cut, Entry, read_all};
+use super::{LoadOptions, Loaded, ck48};
 
 /// One class folder.
 struct ClassFolder {
     split: Split,
     name: String,
-    path: PathBuf,
-}
-
-/// One image file and what its place says about it.
-struct Entry {
-    split: Split,
-    label: u8,
     path: PathBuf,
 }
 
@@ -45,52 +35,7 @@ pub fn load(root: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
     let labels = choose_labels(root, &folders)?;
     let mut notes = Vec::new();
     let entries = entries(root, &folders, &labels, &mut notes)?;
-    let recordings = recordings(&entries);
-    let mut dataset = Dataset::new(labels, options.tile);
-    let mut skipped = 0;
-    for (batch, entries) in entries.chunks(BATCH).enumerate() {
-        let tiles: Vec<_> = entries
-            .par_iter()
-            .map(|entry| picture::read_tile(&entry.path, options.tile))
-            .collect();
-        for (index, (entry, tile)) in entries.iter().zip(tiles).enumerate() {
-            let tile = match tile {
-                Err(error) if options.skip_bad && error.is_skippable() => {
-                    if skipped == 0 {
-                        notes.push(format!("first skipped image: {error}"));
-                    }
-                    skipped += 1;
-                    continue;
-                }
-                tile => tile?,
-            };
-            let recording = recordings
-                .as_ref()
-                .map(|all| all[batch * BATCH + index].clone());
-            let (subject, sequence) = recording.map(|r| (r.subject, r.sequence)).unzip();
-            dataset.push(
-                &tile,
-                Item {
-                    label: entry.label,
-                    split: entry.split,
-                    subject,
-                    sequence,
-                },
-            )?;
-        }
-    }
-    if dataset.is_empty() {
-        return Err(DataError::Empty {
-            path: root.to_owned(),
-            what: "images",
-            skipped,
-        });
-    }
-    Ok(Loaded {
-        dataset,
-        skipped,
-        notes,
-    })
+    read_all(root, &entries, labels, Cut::Whole, options, notes)
 }
 
 /// The image files of a folder of class folders, in the order in which [`load`] reads them.
@@ -105,7 +50,7 @@ pub fn files(root: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// Visible entries of a folder with their names, sorted by name.
-fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+pub(super) fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     let io = |source| DataError::io(folder, source);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
@@ -119,7 +64,7 @@ fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(found)
 }
 
-fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+pub(super) fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(list(folder)?
         .into_iter()
         .filter(|(_, path)| path.is_dir())
@@ -192,11 +137,13 @@ fn entries(
         })?;
         for (_, path) in list(&folder.path)? {
             if path.is_file() && ImageFormat::from_path(&path).is_ok() {
-                all.push(Entry {
-                    split: folder.split,
+                let item = Item {
                     label,
-                    path,
-                });
+                    split: folder.split,
+                    subject: None,
+                    sequence: None,
+                };
+                all.push(Entry { path, item });
             } else {
                 ignored += 1;
             }
@@ -208,7 +155,15 @@ fn entries(
             root.display()
         ));
     }
-    all.sort_by(|a, b| (a.split, a.label, &a.path).cmp(&(b.split, b.label, &b.path)));
+    all.sort_by(|a, b| {
+        (a.item.split, a.item.label, &a.path).cmp(&(b.item.split, b.item.label, &b.path))
+    });
+    if let Some(recordings) = recordings(&all) {
+        for (entry, recording) in all.iter_mut().zip(recordings) {
+            entry.item.subject = Some(recording.subject);
+            entry.item.sequence = Some(recording.sequence);
+        }
+    }
     Ok(all)
 }
 

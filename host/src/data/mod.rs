@@ -5,9 +5,12 @@
 //! | FER2013 CSV, plain or `.gz .xz .zst .zip` | [`fer2013`] |
 //! | folders of class folders, any image format | [`folder`] |
 //! | CK+48 folders (subject and sequence in the file name) | [`folder`] with [`ck48`] |
+//! | JAFFE, `jaffe:DIR`, and KDEF, `kdef:ANGLES:DIR`, by file name | [`named`] |
+//! | FER2013 with FER+ votes, `votes:MODE:VOTES:DATA` | [`votes`] |
 //! | drawn faces, `synth:SEED:COUNT` | [`synth`] |
 //!
-//! [`open`] picks the reader from what it finds, never from a file's suffix.
+//! [`open`] picks the reader from what it finds, never from a file's suffix. [`folds`] and [`part`]
+//! divide a data set, [`store`] writes one.
 
 pub mod average;
 pub mod ck48;
@@ -16,9 +19,16 @@ mod dataset;
 mod error;
 pub mod fer2013;
 pub mod folder;
+pub mod folds;
+mod images;
+pub mod named;
+pub mod part;
 mod picture;
+pub mod store;
 pub mod summary;
 pub mod synth;
+mod targets;
+pub mod votes;
 
 use std::path::Path;
 
@@ -26,6 +36,7 @@ pub use dataset::{Dataset, Item, Split};
 pub use error::{DataError, RowError};
 pub use fer_models::MAX_TILE;
 pub use picture::read_tile;
+pub use targets::{ANY_OF_EPSILON, TargetKind, Targets};
 
 /// How a data set is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +73,7 @@ pub struct Loaded {
 /// # Errors
 /// [`DataError`] names the file, and for a CSV the line, with what was expected and found.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
-    if !(1..=MAX_TILE).contains(&options.tile) {
-        return Err(DataError::Tile {
-            found: options.tile,
-        });
-    }
+    check_tile(options)?;
     let kind = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
     let loaded = if kind.is_dir() {
         folder::load(path, options)?
@@ -80,26 +87,42 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
 }
 
 /// Like [`load`], and also takes `synth:SEED:COUNT` (for example `synth:7:700`): drawn faces,
-/// made in memory.
+/// made in memory; `jaffe:DIR` and `kdef:ANGLES:DIR`; and `votes:MODE:VOTES:DATA`, FER2013 with the
+/// labels that a [`votes::LabelMode`] makes of FER+'s votes.
 ///
 /// # Errors
-/// As [`load`]; [`DataError::SynthSpec`] where the part after `synth:` is not two whole numbers
-/// in range.
+/// As [`load`]; an error that names what is wrong with a specification.
 pub fn open(spec: &str, options: &LoadOptions) -> Result<Loaded, DataError> {
-    if !spec.starts_with(synth::PREFIX) {
+    check_tile(options)?;
+    let loaded = if spec.starts_with(synth::PREFIX) {
+        let (seed, count) = synth::parse_spec(spec)?;
+        Loaded {
+            dataset: synth::dataset(seed, count, options.tile)?,
+            skipped: 0,
+            notes: Vec::new(),
+        }
+    } else if spec.starts_with(named::JAFFE) {
+        named::load_jaffe(spec, options)?
+    } else if spec.starts_with(named::KDEF) {
+        named::load_kdef(spec, options)?
+    } else if spec.starts_with(votes::PREFIX) {
+        votes::load(spec, options)?
+    } else {
+        // tells its notes itself
         return load(Path::new(spec), options);
+    };
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
     }
-    if !(1..=MAX_TILE).contains(&options.tile) {
-        return Err(DataError::Tile {
-            found: options.tile,
-        });
+    Ok(loaded)
+}
+
+fn check_tile(options: &LoadOptions) -> Result<(), DataError> {
+    if (1..=MAX_TILE).contains(&options.tile) {
+        return Ok(());
     }
-    let (seed, count) = synth::parse_spec(spec)?;
-    let dataset = synth::dataset(seed, count, options.tile)?;
-    Ok(Loaded {
-        dataset,
-        skipped: 0,
-        notes: Vec::new(),
+    Err(DataError::Tile {
+        found: options.tile,
     })
 }
 

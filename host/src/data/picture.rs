@@ -7,6 +7,7 @@ use fer_models::{GrayView, resize, rgb_to_gray};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::error::DataError;
+use super::images::Cut;
 
 /// Largest image that is decoded, in pixels.
 const MAX_PIXELS: u64 = 64 << 20;
@@ -23,6 +24,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// [`DataError`] names the file that cannot be read or is no whole image of a sensible size.
 pub fn read_tile(path: &Path, side: usize) -> Result<Vec<u8>, DataError> {
+    read_cut(path, side, Cut::Whole)
+}
+
+/// [`read_tile`] of a part of the image.
+pub(super) fn read_cut(path: &Path, side: usize, cut: Cut) -> Result<Vec<u8>, DataError> {
     let size = std::fs::metadata(path)
         .map_err(|source| DataError::io(path, source))?
         .len();
@@ -36,11 +42,14 @@ pub fn read_tile(path: &Path, side: usize) -> Result<Vec<u8>, DataError> {
         ));
     }
     let bytes = std::fs::read(path).map_err(|source| DataError::io(path, source))?;
-    decode_tile(&bytes, side).map_err(image_error)
+    decode_tile(&bytes, side, cut).map_err(image_error)
 }
 
-fn decode_tile(bytes: &[u8], side: usize) -> Result<Vec<u8>, BoxError> {
-    let image = decode(bytes)?;
+fn decode_tile(bytes: &[u8], side: usize, cut: Cut) -> Result<Vec<u8>, BoxError> {
+    let image = match cut {
+        Cut::Whole => decode(bytes)?,
+        Cut::CentreSquare => centre_square(&decode(bytes)?),
+    };
     let (width, height) = (image.width() as usize, image.height() as usize);
     let gray = match image {
         DynamicImage::ImageLuma8(gray) => gray.into_raw(),
@@ -62,6 +71,13 @@ fn decode_tile(bytes: &[u8], side: usize) -> Result<Vec<u8>, BoxError> {
         &mut tile,
     );
     Ok(tile)
+}
+
+/// The largest square in the middle.
+fn centre_square(image: &DynamicImage) -> DynamicImage {
+    let (width, height) = (image.width(), image.height());
+    let side = width.min(height);
+    image.crop_imm((width - side) / 2, (height - side) / 2, side, side)
 }
 
 /// Decodes within the limits and turns the picture upright (EXIF).
@@ -119,7 +135,7 @@ mod tests {
             } else {
                 ramp()
             };
-            let tile = decode_tile(&encode(format, &source), 48).unwrap();
+            let tile = decode_tile(&encode(format, &source), 48, Cut::Whole).unwrap();
             assert_eq!(tile, ramp().to_luma8().into_raw(), "{format:?}");
         }
     }
@@ -133,7 +149,7 @@ mod tests {
             ImageFormat::WebP,
             ImageFormat::Pnm,
         ] {
-            let tile = decode_tile(&encode(format, &red.clone().into()), 48).unwrap();
+            let tile = decode_tile(&encode(format, &red.clone().into()), 48, Cut::Whole).unwrap();
             assert!(
                 tile.iter().all(|&pixel| pixel.abs_diff(60) <= 2),
                 "{format:?}"
@@ -150,7 +166,7 @@ mod tests {
             let bytes = encode(format, &noisy.clone().into());
             for cut in [0, 1, 10, bytes.len() / 2, bytes.len() * 9 / 10] {
                 assert!(
-                    decode_tile(&bytes[..cut], 48).is_err(),
+                    decode_tile(&bytes[..cut], 48, Cut::Whole).is_err(),
                     "{format:?} cut at {cut}"
                 );
             }
@@ -166,7 +182,7 @@ mod tests {
         crc.update(&png[12..]);
         png.extend(crc.sum().to_be_bytes());
         png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
-        let error = decode_tile(&png, 48).unwrap_err().to_string();
+        let error = decode_tile(&png, 48, Cut::Whole).unwrap_err().to_string();
         assert!(
             error.contains("60000x60000") || error.to_lowercase().contains("limit"),
             "{error}"

@@ -7,6 +7,7 @@ mod error;
 pub mod exec;
 mod extent;
 pub mod fold;
+pub mod head;
 pub mod init;
 mod ir;
 mod shape;

@@ -157,7 +157,7 @@ impl Canvas {
         Svg { text, pictures }
     }
 
-    fn push(&mut self, element: std::fmt::Arguments<'_>) {
+    pub(super) fn push(&mut self, element: std::fmt::Arguments<'_>) {
         // Writing to a String can't fail.
         let _ = writeln!(self.body, "{element}");
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here trains or loads data; it only reads what the other modules computed.
 
+mod augmented;
 mod axes;
 mod calibration;
 mod canvas;
@@ -11,6 +12,7 @@ mod curves;
 mod emoji;
 mod errors;
 mod face;
+mod histogram;
 mod metrics;
 mod page;
 mod picture;
@@ -22,12 +24,14 @@ mod tensorboard;
 #[cfg(test)]
 mod testing;
 
+pub use augmented::augmentation_sheet;
 pub use calibration::calibration_picture;
 pub use classes::classes_picture;
 pub use confusion::confusion_picture;
 pub use curves::{CurvesError, EpochMetrics, curves_picture, read_metrics};
 pub use errors::{Mistake, mistakes, mistakes_table};
 pub use face::face_picture;
+pub use histogram::histogram_picture;
 pub use metrics::{ClassScore, ConfidenceBin, ECE_BINS, Evaluation, EvaluationError};
 pub use page::Page;
 pub use picture::Picture;

@@ -5,9 +5,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::TrainError;
+use super::{TrainError, TrainOptions};
 use crate::checkpoint::Checkpoint;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, TargetKind, Targets};
 
 /// Checks that the data has the classes and the image size of the network.
 pub(super) fn check_data(dataset: &Dataset, start: &Checkpoint) -> Result<(), TrainError> {
@@ -44,12 +44,13 @@ pub(super) fn check_teacher(teacher: &Checkpoint, student: &Checkpoint) -> Resul
     Ok(())
 }
 
-/// The images to train on and to validate on: PublicTest, or where there is none every tenth
-/// training image, chosen by the seed.
-pub(super) fn splits(dataset: &Dataset, seed: u64) -> (Vec<usize>, Vec<usize>) {
+/// The images to train on and to validate on: PublicTest, or where there is none and the options
+/// allow it every tenth training image, chosen by the seed.
+pub(super) fn splits(dataset: &Dataset, options: &TrainOptions) -> (Vec<usize>, Vec<usize>) {
+    let seed = options.seed;
     let mut training = dataset.indices(Split::Training);
     let mut validation = dataset.indices(Split::PublicTest);
-    if validation.is_empty() && training.len() >= 20 {
+    if options.hold_out && validation.is_empty() && training.len() >= 20 {
         training.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         validation = training.split_off(training.len() - training.len() / 10);
         training.sort_unstable();
@@ -58,13 +59,42 @@ pub(super) fn splits(dataset: &Dataset, seed: u64) -> (Vec<usize>, Vec<usize>) {
     (training, validation)
 }
 
-/// SHA-256 over labels, splits and pixels.
-pub(super) fn fingerprint(dataset: &Dataset) -> String {
+/// Checks that the loss can be computed towards the data's targets.
+pub(super) fn check_targets(
+    dataset: &Dataset,
+    options: &TrainOptions,
+    weighted: bool,
+    taught: bool,
+) -> Result<(), TrainError> {
+    if dataset.targets().map(Targets::kind) != Some(TargetKind::AnyOf) {
+        return Ok(());
+    }
+    let wrong = [
+        ("loss.label_smoothing", options.loss.label_smoothing > 0.0),
+        ("loss.class_weights", weighted),
+        ("augment.mixup", options.augment.mixup > 0.0),
+        ("distill", taught),
+    ];
+    match wrong.into_iter().find(|(_, set)| *set) {
+        None => Ok(()),
+        Some((field, _)) => Err(TrainError::Option {
+            field,
+            problem: "does not go with labels of which any is right (multi_target)".into(),
+        }),
+    }
+}
+
+/// SHA-256 over labels, splits, pixels and soft targets.
+pub fn fingerprint(dataset: &Dataset) -> String {
     let mut bytes = Vec::with_capacity(dataset.len() * (dataset.tile() * dataset.tile() + 2));
     for i in 0..dataset.len() {
         let item = dataset.item(i);
         bytes.extend([item.label, item.split as u8]);
         bytes.extend(dataset.image(i));
+    }
+    if let Some(targets) = dataset.targets() {
+        bytes.push(targets.kind() as u8);
+        bytes.extend(targets.rows().iter().flat_map(|share| share.to_le_bytes()));
     }
     sha256_hex(&bytes)
 }
@@ -87,12 +117,22 @@ mod tests {
             };
             only_training.push(drawn.image(i), item).unwrap();
         }
-        let (training, validation) = splits(&only_training, 3);
+        let options = TrainOptions {
+            seed: 3,
+            ..TrainOptions::default()
+        };
+        let (training, validation) = splits(&only_training, &options);
         assert_eq!((training.len(), validation.len()), (189, 21));
         assert!(validation.iter().all(|i| !training.contains(i)));
-        assert_eq!(splits(&only_training, 3), (training, validation));
+        assert_eq!(splits(&only_training, &options), (training, validation));
+        let all = TrainOptions {
+            hold_out: false,
+            ..options.clone()
+        };
+        let (training, validation) = splits(&only_training, &all);
+        assert_eq!((training.len(), validation.len()), (210, 0));
 
-        let (training, validation) = splits(&drawn, 3);
+        let (training, validation) = splits(&drawn, &options);
         assert_eq!(training, drawn.indices(Split::Training));
         assert_eq!(validation, drawn.indices(Split::PublicTest));
     }
@@ -103,5 +143,24 @@ mod tests {
         let two = open("synth:2:70", &LoadOptions::default()).unwrap().dataset;
         assert_eq!(fingerprint(&one), fingerprint(&one.clone()));
         assert_ne!(fingerprint(&one), fingerprint(&two));
+        let mut soft = one.clone();
+        let rows = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0].repeat(70);
+        soft.set_targets(Targets::new(TargetKind::Drawn, rows))
+            .unwrap();
+        assert_ne!(fingerprint(&one), fingerprint(&soft));
+    }
+
+    #[test]
+    fn sets_of_right_answers_go_with_the_plain_loss_only() {
+        let mut data = open("synth:1:70", &LoadOptions::default()).unwrap().dataset;
+        let options = TrainOptions::default();
+        assert!(check_targets(&data, &options, true, true).is_ok());
+        let rows = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0].repeat(70);
+        data.set_targets(Targets::new(TargetKind::AnyOf, rows))
+            .unwrap();
+        let error = check_targets(&data, &options, true, false).unwrap_err();
+        assert!(error.to_string().contains("class_weights"), "{error}");
+        assert!(check_targets(&data, &options, false, false).is_ok());
+        assert!(check_targets(&data, &options, false, true).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Training: one loop, whose parts are the loss, the schedule, the optimiser and the run folder.
 
+mod any_of;
 mod center;
 mod class_weights;
 mod error;
@@ -17,9 +18,11 @@ mod state;
 mod trainer;
 mod watch;
 
+pub use any_of::any_of;
 pub use center::{CenterOptions, Centers};
 pub use class_weights::ClassWeights;
 pub use error::TrainError;
+pub use fit::fingerprint;
 pub use freeze::Freeze;
 pub use loss::{BatchLoss, LossOptions, cross_entropy};
 pub use optimizer::{Betas, Clip, Optimizer, OptimizerOptions, Rule, RuleName};

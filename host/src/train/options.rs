@@ -35,6 +35,9 @@ pub struct TrainOptions {
     pub loss: LossOptions,
     /// How images differ from time to time.
     pub augment: Augment,
+    /// Whether data without a PublicTest lend a tenth of Training to validate on. Without any
+    /// validation image the last epoch's network is the one that is kept.
+    pub hold_out: bool,
 }
 
 impl Default for TrainOptions {
@@ -55,6 +58,7 @@ impl Default for TrainOptions {
             stop: None,
             loss: LossOptions::default(),
             augment: Augment::reference(),
+            hold_out: true,
         }
     }
 }

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use fer_models::Crops;
 use serde_json::json;
 
+use super::any_of::any_of;
 use super::center::CenterHead;
-use super::fit::{check_data, check_teacher, fingerprint, splits};
+use super::fit::{check_data, check_targets, check_teacher, fingerprint, splits};
 use super::loss::cross_entropy;
 use super::watch::Validated;
 use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
-use crate::data::Dataset;
+use crate::data::{Dataset, TargetKind, Targets};
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
 use crate::graph::{Array, Graph, Network, Weights};
 use crate::loader::{Batch, Loader};
@@ -168,7 +169,7 @@ impl<'a> Trainer<'a> {
             check_teacher(teacher, &start)?;
         }
         let options = &state.options;
-        let (training, validation) = splits(dataset, options.seed);
+        let (training, validation) = splits(dataset, options);
         if training.len() < 2 {
             return Err(TrainError::Data(format!(
                 "{} images to train on, expected at least 2",
@@ -209,6 +210,8 @@ impl<'a> Trainer<'a> {
                 .restore(&mut params, &mut optimizer, center.as_mut())
                 .map_err(|problem| TrainError::RunFile { path, problem })?;
         }
+        let weighted = !class_weights.is_empty();
+        check_targets(dataset, &state.options, weighted, teacher.is_some())?;
         let session = Session {
             started: Instant::now(),
             seconds_before: state.seconds,
@@ -309,14 +312,18 @@ impl<'a> Trainer<'a> {
             Some((engine, params)) => Some(engine.infer(params, &batch.pixels, batch.len)?),
             None => None,
         };
-        let mut loss = cross_entropy(
-            &state.options.loss,
-            &self.class_weights,
-            self.dataset.labels().len(),
-            &logits,
-            &batch.targets,
-            taught.as_deref(),
-        );
+        let classes = self.dataset.labels().len();
+        let mut loss = match self.dataset.targets().map(Targets::kind) {
+            Some(TargetKind::AnyOf) => any_of(classes, &logits, &batch.targets),
+            _ => cross_entropy(
+                &state.options.loss,
+                &self.class_weights,
+                classes,
+                &logits,
+                &batch.targets,
+                taught.as_deref(),
+            ),
+        };
         if let Some(head) = &mut self.center {
             head.add(state.epoch, &features, &batch.targets, &mut loss);
         }

@@ -1,0 +1,346 @@
+//! `fer-tools crossval`: one network a fold, on one machine or on many.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use fer_models::Crops;
+use fer_tools::checkpoint::Checkpoint;
+use fer_tools::crossval::{CrossvalError, FoldResult, Plan, Summary, Work, merge};
+use fer_tools::data::folds::{FoldRule, folds};
+use fer_tools::data::{self, Dataset, LoadOptions, Split};
+use fer_tools::graph::head::replace_head;
+use fer_tools::report::confusion_picture;
+use fer_tools::train::fingerprint;
+
+use super::eval::{CropsName, is_png};
+use super::exit::{Configuration, Usage};
+use super::progress::Progress;
+use super::recipe::{self, Recipe};
+use super::train::{self, Place, parse_device, parse_minutes};
+use super::votes::VoteFlags;
+
+const EXAMPLES: &str = "\
+Examples:
+  Ten folds of CK+48 in which no person is shared, from a network trained on FER2013:
+    fer-tools crossval run ck48 --from models/zoo/vgg19-lite/checkpoint.safetensors --new-head \\
+      --recipe tune.toml --out runs/ck
+  The folds that most papers use, from scratch:
+    fer-tools crossval run ck48 --rule ck-reference --recipe small.toml --out runs/ck-reference
+  On ten machines, each its own folder, then together:
+    fer-tools crossval run jaffe:JAFFE --rule leave-one-subject-out --recipe r.toml --fold 3/10 --out part-3
+    fer-tools crossval merge part-1 part-2 part-3 part-4 part-5 part-6 part-7 part-8 part-9 part-10";
+
+/// Train and judge by folds, resumable, on one machine or on many.
+///
+/// The Training images are divided; other splits are left out. The same command again goes on where it
+/// stopped. The test fold never chooses: the last epoch counts, or with --validation the best one on a
+/// part of the training folds.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Box<RunArgs>),
+    Merge(MergeArgs),
+}
+
+/// Train the folds, or go on with them.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// CK+48 or another folder of class folders, jaffe:DIR, kdef:DIR, FER2013 CSV, or synth:SEED:COUNT
+    #[arg(value_name = "DATA")]
+    data: String,
+    #[command(flatten)]
+    votes: VoteFlags,
+    /// Folder for the folds; on several machines each may have its own
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How images are divided. ck-reference shares persons between training and test
+    #[arg(long, value_name = "RULE", value_parser = FoldRule::NAMES, default_value = "subjects")]
+    rule: String,
+    /// Number of folds of the rules `subjects` and `stratified`; 10 if not given
+    #[arg(long, value_name = "N")]
+    folds: Option<usize>,
+    /// Only the folds of machine K of N: K, K+N, K+2N, … counted from 1
+    #[arg(long, value_name = "K/N", value_parser = parse_share)]
+    fold: Option<(usize, usize)>,
+    /// Folds trained at once
+    #[arg(long, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
+    /// Choose the epoch on this share of the training folds, 0.02 to 0.5
+    #[arg(long, value_name = "SHARE", value_parser = parse_part)]
+    validation: Option<f64>,
+    /// TOML file with the network and the training
+    #[arg(long, value_name = "FILE", required_unless_present = "from")]
+    recipe: Option<PathBuf>,
+    /// Start every fold from this checkpoint
+    #[arg(long, value_name = "CHECKPOINT")]
+    from: Option<PathBuf>,
+    /// Give that network an output for each class of DATA; classes that both know keep their weights
+    #[arg(long, requires = "from")]
+    new_head: bool,
+    /// Epochs of each fold, instead of the recipe's
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Seed of folds, weights, order, augmentation and dropout, instead of the recipe's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Crops of each tested face
+    #[arg(long, value_enum, default_value = "center")]
+    crops: CropsName,
+    /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
+    #[arg(long, default_value = "cpu", value_parser = parse_device)]
+    device: Place,
+    /// CPU threads; all cores if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Save each fold this often; a killed one loses that much at most
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = parse_minutes)]
+    checkpoint_minutes: f64,
+    /// Count unreadable images instead of stopping at the first
+    #[arg(long)]
+    skip_bad: bool,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// Put the folds of several folders together.
+#[derive(Debug, clap::Args)]
+struct MergeArgs {
+    /// Folders of `crossval run`
+    #[arg(value_name = "DIR", required = true)]
+    folders: Vec<PathBuf>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// How the outcome is shown.
+#[derive(Debug, clap::Args)]
+struct Shown {
+    /// Print JSON instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Write the pooled confusion matrix as a picture: .svg or .png
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+}
+
+fn parse_share(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(own, all)| {
+        let (own, all) = (own.parse().ok()?, all.parse().ok()?);
+        (1..=all).contains(&own).then_some((own, all))
+    });
+    parts.ok_or_else(|| "expected K/N with K from 1 to N, such as 3/10".into())
+}
+
+fn parse_part(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|s| (0.02..=0.5).contains(s));
+    share.ok_or_else(|| "expected a share from 0.02 to 0.5".into())
+}
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    match args.command {
+        Command::Run(args) => run_folds(&args),
+        Command::Merge(args) => {
+            let (plan, results) = merge(&args.folders)?;
+            args.shown.show(&plan, &results)
+        }
+    }
+}
+
+fn run_folds(args: &RunArgs) -> Result<()> {
+    args.shown.picture.as_deref().map(is_png).transpose()?;
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+            .context("cannot start the threads")?;
+    }
+    let device = args.device.device()?;
+    let recipe = args.recipe()?;
+    let (start, dataset, data) = args.open(&recipe)?;
+    let (plan, tested) = args.plan(&recipe, &start, &dataset, data)?;
+    plan.claim(&args.out)?;
+
+    let (own, all) = args.fold.unwrap_or((1, 1));
+    let chosen: Vec<usize> = (own..=plan.folds).step_by(all).collect();
+    let work = Work {
+        plan: &plan,
+        dataset: &dataset,
+        folds: &tested,
+        start: &start,
+        device: &device,
+        save_every: Duration::from_secs_f64(args.checkpoint_minutes * 60.0),
+    };
+    let several = args.jobs.get() > 1;
+    let progress = Progress::new();
+    work.run(&args.out, &chosen, args.jobs.get(), &|fold, report| {
+        // one bar cannot show several folds; their epochs are told all the same
+        if !several || report.epoch_metrics.is_some() {
+            let _fold = tracing::info_span!("fold", n = fold).entered();
+            progress.show(report);
+        }
+    })?;
+    match merge(std::slice::from_ref(&args.out)) {
+        Ok((plan, results)) => args.shown.show(&plan, &results),
+        Err(CrossvalError::Missing { missing, all }) => {
+            tracing::info!(
+                "{} of {all} folds are in {}; `fer-tools crossval merge` puts all together",
+                all - missing.len(),
+                args.out.display()
+            );
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl RunArgs {
+    /// The recipe, with what the flags change.
+    fn recipe(&self) -> Result<Recipe> {
+        let mut recipe: Recipe = match &self.recipe {
+            Some(path) => recipe::read(path)?,
+            None => Recipe::default(),
+        };
+        let train = &mut recipe.train;
+        // a fold has its own validation part, or none
+        train.hold_out = false;
+        train.epochs = self.epochs.unwrap_or(train.epochs);
+        train.seed = self.seed.unwrap_or(train.seed);
+        if let Err(error) = train.validate() {
+            return Err(match &self.recipe {
+                Some(path) => Configuration(format!("{}: {error}", path.display())).into(),
+                None => error.into(),
+            });
+        }
+        Ok(recipe)
+    }
+
+    /// What every fold starts from, the images that are divided, and what they are called.
+    fn open(&self, recipe: &Recipe) -> Result<(Checkpoint, Dataset, String)> {
+        let from = self.from.as_deref().map(Checkpoint::load).transpose()?;
+        let default = LoadOptions::default();
+        let load = LoadOptions {
+            skip_bad: self.skip_bad,
+            tile: from.as_ref().map_or(default.tile, |from| from.input.tile),
+        };
+        let data = self.votes.spec(&self.data)?;
+        let all = data::open(&data, &load)?.dataset;
+        let training = all.indices(Split::Training);
+        if training.len() < all.len() {
+            let others = all.len() - training.len();
+            tracing::warn!("{others} images of other splits than Training are left out");
+        }
+        let training: Vec<_> = training.into_iter().map(|i| (i, Split::Training)).collect();
+        let dataset = all.select(&training);
+        let mut start = match from {
+            Some(from) => self.fit(from, &dataset, recipe.train.seed)?,
+            None => train::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())?,
+        };
+        let command: Vec<String> = std::env::args().skip(1).collect();
+        let command = format!("fer-tools {}", command.join(" "));
+        start.history.commands.push(command);
+        Ok((start, dataset, data))
+    }
+
+    /// The checkpoint, with a head for the data's classes where one is asked for.
+    fn fit(&self, mut from: Checkpoint, dataset: &Dataset, seed: u64) -> Result<Checkpoint> {
+        let labels = dataset.labels();
+        if self.new_head {
+            from.network = replace_head(&from.network, &from.labels, labels, seed)?;
+            from.labels = labels.clone();
+        }
+        if &from.labels != labels {
+            return Err(Usage(format!(
+                "the network knows {}, the data {}: give it a head for these with --new-head",
+                from.labels.names().join(" "),
+                labels.names().join(" ")
+            ))
+            .into());
+        }
+        Ok(from)
+    }
+
+    /// The plan and the tested images of each fold.
+    fn plan(
+        &self,
+        recipe: &Recipe,
+        start: &Checkpoint,
+        dataset: &Dataset,
+        data: String,
+    ) -> Result<(Plan, Vec<Vec<usize>>)> {
+        let rule = FoldRule::from_name(&self.rule).context("the rule has no name")?;
+        let free = matches!(rule, FoldRule::Subjects | FoldRule::Stratified);
+        if self.folds.is_some() && !free {
+            return Err(Usage(format!("--folds: {rule} says itself how many there are")).into());
+        }
+        let seed = recipe.train.seed;
+        let tested = folds(dataset, rule, self.folds.unwrap_or(10), seed)?;
+        let plan = Plan {
+            data,
+            data_sha256: fingerprint(dataset),
+            labels: dataset.labels().clone(),
+            images: dataset.len(),
+            rule,
+            folds: tested.len(),
+            seed,
+            validation: self.validation,
+            crops: Crops::from(self.crops),
+            network: start.network.graph.name().to_owned(),
+            start_sha256: Plan::fingerprint(start),
+            train: recipe.train.clone(),
+        };
+        Ok((plan, tested))
+    }
+}
+
+impl Shown {
+    fn show(&self, plan: &Plan, results: &[FoldResult]) -> Result<()> {
+        let summary = Summary::new(plan, results)?;
+        if let Some(path) = &self.picture {
+            let title = format!("{} folds, {}", plan.folds, plan.rule);
+            save(&summary, &title, path)?;
+        }
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", summary.json(plan))?;
+        } else {
+            write!(out, "{}", summary.table(plan))?;
+        }
+        Ok(())
+    }
+}
+
+fn save(summary: &Summary, title: &str, path: &Path) -> Result<()> {
+    let picture = confusion_picture(&summary.pooled, title);
+    if is_png(path)? {
+        picture.save_png(path, 2.0)?;
+    } else {
+        picture.save_svg(path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_parts_are_checked() {
+        assert_eq!(parse_share("3/10"), Ok((3, 10)));
+        for wrong in ["0/10", "11/10", "3", "a/b", "/", "1/0"] {
+            assert!(parse_share(wrong).is_err(), "{wrong}");
+        }
+        assert!(
+            parse_part("0.1").is_ok() && parse_part("1").is_err() && parse_part("nan").is_err()
+        );
+    }
+}

@@ -9,6 +9,7 @@ mod models;
 mod pipeline;
 mod progress;
 mod prune;
+mod quantize;
 mod recipe;
 mod report;
 mod train;
@@ -38,6 +39,7 @@ enum Command {
     Train(Box<train::Args>),
     Eval(eval::Args),
     Prune(prune::Args),
+    Quantize(quantize::Args),
     Export(export::Args),
     Import(import::Args),
     Pipeline(pipeline::Args),
@@ -64,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Pipeline(args) => pipeline::run(args),

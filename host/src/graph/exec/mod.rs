@@ -10,7 +10,7 @@ mod native;
 mod params;
 
 pub use candle::CandleEngine;
-pub use native::NativeEngine;
+pub use native::{NativeEngine, NodeEngine};
 pub use params::{Param, Params};
 
 use super::Graph;

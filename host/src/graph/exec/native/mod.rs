@@ -8,6 +8,7 @@ mod backward;
 mod buffers;
 mod forward;
 mod plan;
+mod separate;
 
 use super::{Engine, ExecError, Params, check_len, move_running_stats};
 use crate::graph::{Graph, NodeId, Op};
@@ -16,6 +17,8 @@ use crate::ops::norm::BatchStats;
 use crate::ops::product::Product;
 use buffers::Buffers;
 use plan::Plan;
+
+pub use separate::NodeEngine;
 
 /// What a node's backward pass needs besides inputs and outputs.
 #[derive(Debug, Default)]

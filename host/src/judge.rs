@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fer_models::{Crops, Labels, MANIFEST_FILE, ModelError, ModelPackage, Preprocess};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::compress::quantize::{IntegerEngine, Quantized};
 use crate::data::Dataset;
 use crate::export::{ExportError, OnnxModel};
 use crate::graph::exec::{Engine, ExecError, NativeEngine, Params};
@@ -92,6 +93,26 @@ impl JudgeError {
                 | Self::NoManifest { .. }
         )
     }
+}
+
+/// Judges a quantized network, number by number as [`IntegerEngine`] computes it, on the images at
+/// `indices`.
+///
+/// # Errors
+/// When there are none, or the network cannot be run on them.
+pub fn evaluate_quantized(
+    quantized: &Quantized,
+    dataset: &Dataset,
+    indices: &[usize],
+    input: &Preprocess,
+    crops: Crops,
+) -> Result<Evaluation, JudgeError> {
+    let mut engine = IntegerEngine::new(quantized);
+    let predict = |pixels: &[f32], batch| engine.infer(pixels, batch);
+    let logits = predict::logits(dataset, indices, input, crops, predict)?;
+    let targets = predict::targets(dataset, indices);
+    let evaluation = Evaluation::from_logits(dataset.labels(), &logits, &targets);
+    Ok(evaluation?)
 }
 
 enum Runner {

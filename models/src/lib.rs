@@ -45,7 +45,8 @@ pub use crate::field::FieldError;
 pub use crate::image::{GrayView, ImageError, MAX_SIDE, Rect, rgb_to_gray};
 pub use crate::labels::{LabelError, Labels};
 pub use crate::manifest::{
-    Accuracy, Decision, MANIFEST_FORMAT, Manifest, ManifestError, ModelFile, Precision, Provenance,
+    Accuracy, Calibration, Decision, MANIFEST_FORMAT, Manifest, ManifestError, ModelFile,
+    Precision, Provenance,
 };
 pub use crate::package::{
     MANIFEST_FILE, MAX_MANIFEST_BYTES, MAX_MODEL_BYTES, ModelError, ModelPackage, sha256_hex,

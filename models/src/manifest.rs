@@ -49,6 +49,24 @@ pub struct ModelFile {
     pub parameters: u64,
     /// Multiply-adds for one crop.
     pub multiply_adds: u64,
+    /// How the codes of a file with 8-bit layers were chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// The `[model.calibration]` table: what the ranges of 8-bit codes were chosen on. Free text and
+/// numbers for people; nothing depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// How, for example `percentile 99.99, bias correction`.
+    pub method: String,
+    /// The data that the images are from.
+    pub data: String,
+    /// Number of images.
+    pub images: u64,
+    /// Seed of their choice.
+    pub seed: u64,
 }
 
 /// Number type of a model's weights.
@@ -61,6 +79,8 @@ pub enum Precision {
     F16,
     /// 8-bit integers with a scale for each output channel.
     Int8,
+    /// 8-bit integers in most layers, 32-bit floats in those that rounding hurts most.
+    Mixed,
 }
 
 /// The `[decision]` table: logits of all crops are averaged, divided by the temperature, and turned
@@ -218,6 +238,13 @@ impl ModelFile {
             "model.opset",
             self.opset,
             "1 to 100",
+        )?;
+        check(
+            self.calibration.is_none()
+                || matches!(self.precision, Precision::Int8 | Precision::Mixed),
+            "model.calibration",
+            "given",
+            "none where model.precision is not int8 or mixed",
         )
     }
 }

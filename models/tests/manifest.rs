@@ -77,6 +77,25 @@ fn accuracy_may_be_left_out() {
 }
 
 #[test]
+fn calibration_may_stand_beside_8_bit_layers_only() {
+    let with = |precision: &str| {
+        let table = "[model.calibration]\nmethod = \"mse\"\ndata = \"FER2013\"\nimages = 500\nseed = 1\n";
+        GOOD.replace("precision = \"int8\"", &format!("precision = \"{precision}\""))
+            .replace("\n[input]", &format!("\n{table}\n[input]"))
+    };
+    for precision in ["int8", "mixed"] {
+        let text = with(precision);
+        let manifest = Manifest::parse(&text).unwrap();
+        assert_eq!(manifest.model.calibration.as_ref().unwrap().images, 500);
+        assert_eq!(manifest.to_toml(), text);
+    }
+    for precision in ["f32", "f16"] {
+        let error = Manifest::parse(&with(precision)).unwrap_err().to_string();
+        assert!(error.contains("`model.calibration`"), "{error}");
+    }
+}
+
+#[test]
 fn the_format_is_checked_before_anything_else() {
     let other = Manifest::parse("format = 2\nnothing = \"that this build knows\"").unwrap_err();
     assert_eq!(

@@ -1,5 +1,6 @@
 //! What the whole-product tests of fer share. The tests themselves lie in `tests/`.
 
+pub mod judges;
 pub mod npy;
 pub mod program;
 pub mod skip;

@@ -9,11 +9,10 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fer_models::{Crops, Labels, ModelPackage, Preprocess};
-use fer_tests::{npy, skip};
+use fer_tests::judges::{Case, Judges, RUNTIMES};
+use fer_tests::skip;
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{LoadOptions, Split, load};
 use fer_tools::export::{OnnxModel, compare, to_onnx};
@@ -25,94 +24,21 @@ use fer_tools::judge::Candidate;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-const RUNTIMES: [&str; 2] = ["onnxruntime", "openvino"];
-
-/// Exit code of `judge.py` where the runtime is not installed.
-const NOT_INSTALLED: i32 = 3;
-
 /// Largest accepted difference between any two runtimes' logits.
 const TOLERANCE: f32 = 1e-3;
 
-/// A file with the images it is judged on.
-struct Case {
-    name: String,
-    onnx: Vec<u8>,
-    shape: [usize; 3],
-    pixels: Vec<f32>,
-}
-
-/// The judges' Python.
-struct Judges {
-    python: PathBuf,
-}
-
-impl Judges {
-    /// `None`, after saying why, where Python or a runtime is missing.
-    fn find() -> Option<Self> {
-        let python = std::env::var_os("FER_PYTHON")
-            .map_or_else(|| skip::root().join(".venv/bin/python"), PathBuf::from);
-        let judges = Self { python };
-        for runtime in RUNTIMES {
-            let python = judges.python.display();
-            let output = match judges.command(runtime).output() {
-                Ok(output) => output,
-                Err(error) => {
-                    skip::skip(&format!("no judges: cannot run {python}: {error}"));
-                    return None;
-                }
-            };
-            let message = String::from_utf8_lossy(&output.stderr);
-            if output.status.code() == Some(NOT_INSTALLED) {
-                skip::skip(&format!("no judge {runtime} in {python}: {message}"));
-                return None;
-            }
-            assert!(output.status.success(), "{runtime}: {message}");
-        }
-        Some(judges)
-    }
-
-    fn command(&self, runtime: &str) -> Command {
-        let mut command = Command::new(&self.python);
-        command.arg(skip::root().join("tests/judges/judge.py"));
-        command.arg(runtime);
-        command
-    }
-
-    /// Each case's logits by one runtime.
-    fn logits(&self, runtime: &str, folder: &Path, cases: &[Case]) -> Vec<Vec<f32>> {
-        let mut command = self.command(runtime);
-        let file = |i: usize, what: &str| folder.join(format!("{i}-{what}"));
-        for (i, case) in cases.iter().enumerate() {
-            let [c, h, w] = case.shape;
-            let inputs = npy::encode(&[case.pixels.len() / (c * h * w), c, h, w], &case.pixels);
-            std::fs::write(file(i, "model.onnx"), &case.onnx).unwrap();
-            std::fs::write(file(i, "inputs.npy"), inputs).unwrap();
-            for what in ["model.onnx", "inputs.npy", "logits.npy"] {
-                command.arg(file(i, what));
-            }
-        }
-        let output = command.output().unwrap();
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{runtime}: {message}");
-        (0..cases.len())
-            .map(|i| npy::decode(&std::fs::read(file(i, "logits.npy")).unwrap()).unwrap())
-            .collect()
-    }
-
-    /// Every case's logits by every runtime, tract included.
-    fn all(&self, cases: &[Case]) -> BTreeMap<&'static str, Vec<Vec<f32>>> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut all: BTreeMap<_, _> = RUNTIMES
-            .map(|runtime| (runtime, self.logits(runtime, folder.path(), cases)))
-            .into();
-        let tract = |case: &Case| {
-            let mut model = OnnxModel::load(&case.onnx).unwrap();
-            let images = case.pixels.len() / case.shape.iter().product::<usize>();
-            model.logits(&case.pixels, images).unwrap()
-        };
-        all.insert("tract", cases.iter().map(tract).collect());
-        all
-    }
+/// Every case's logits by every runtime, tract included.
+fn all(judges: &Judges, cases: &[Case]) -> BTreeMap<&'static str, Vec<Vec<f32>>> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all: BTreeMap<_, _> = RUNTIMES
+        .map(|runtime| (runtime, judges.logits(runtime, folder.path(), cases)))
+        .into();
+    let tract = |case: &Case| {
+        let mut model = OnnxModel::load(&case.onnx).unwrap();
+        model.logits(&case.pixels, case.images()).unwrap()
+    };
+    all.insert("tract", cases.iter().map(tract).collect());
+    all
 }
 
 /// Random weights with BatchNorm scales and statistics away from their starting values.
@@ -195,7 +121,7 @@ fn three_runtimes_agree_with_the_engine_on_every_architecture() {
             pixels,
         });
     }
-    for (runtime, logits) in judges.all(&cases) {
+    for (runtime, logits) in all(&judges, &cases) {
         for ((case, logits), expected) in cases.iter().zip(&logits).zip(&expected) {
             let agreement = compare(logits, expected, 7).unwrap();
             let name = &case.name;
@@ -241,7 +167,7 @@ fn three_runtimes_agree_with_the_engine_on_a_thousand_real_faces() {
     let trained = Checkpoint::load(&folder.join("checkpoint.safetensors")).unwrap();
     let mut candidate = Candidate::from_checkpoint(trained);
     let expected = candidate.predict(&case.pixels, IMAGES).unwrap();
-    for (runtime, logits) in judges.all(&[case]) {
+    for (runtime, logits) in all(&judges, &[case]) {
         let agreement = compare(&logits[0], &expected, package.manifest.labels.len()).unwrap();
         skip::note(&format!(
             "{runtime} against the engine on {IMAGES} faces: {:.1e}, same decision on {}",

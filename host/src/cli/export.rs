@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use fer_models::{Accuracy, Crops, Decision, Provenance};
+use fer_models::{Accuracy, Crops, Decision, Preprocess, Provenance};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::export::{Exported, Facts, Images, write_package};
@@ -88,54 +88,27 @@ impl Export<'_> {
         dataset: &Dataset,
         out: &Path,
     ) -> Result<Exported> {
-        let split = [Split::PublicTest, Split::Training]
-            .into_iter()
-            .find(|&s| !dataset.indices(s).is_empty())
-            .ok_or_else(|| Usage("the data has neither PublicTest nor Training images".into()))?;
+        let split = judged_split(dataset)?;
         let indices = dataset.indices(split);
         let accuracy = Candidate::from_checkpoint(checkpoint.clone())
             .evaluate(dataset, &indices, Crops::Ten)?
             .accuracy();
-        let input = &checkpoint.input;
         let chosen = &indices[..self.images.min(indices.len())];
-        let mut pixels = vec![0.0; chosen.len() * input.input_len()];
-        for (&i, out) in chosen
-            .iter()
-            .zip(pixels.chunks_exact_mut(input.input_len()))
-        {
-            input.write_input(dataset.image(i), Crops::Center, out);
-        }
+        let pixels = centre_crops(dataset, chosen, &checkpoint.input);
         let images = Images {
             pixels: &pixels,
             count: chosen.len(),
         };
         let params = Params::new(&checkpoint.network);
         let mut engine = NativeEngine::<f32>::new(checkpoint.network.graph.clone());
-        let mut commands = checkpoint.history.commands.clone();
-        commands.push(self.command.clone());
-        let facts = Facts {
-            name: self.name.to_owned(),
-            labels: checkpoint.labels.clone(),
-            input: checkpoint.input,
-            decision: Decision {
-                temperature: 1.0,
-                crops: self.crops,
-            },
-            provenance: Provenance {
-                dataset: checkpoint.history.dataset.clone(),
-                command: commands.join("; "),
-                seed: checkpoint.history.seed,
-                commit: commit(),
-                accuracy: Some(Accuracy {
-                    split: split.name().into(),
-                    crops: Crops::Ten,
-                    percent: 100.0 * accuracy as f32,
-                }),
-            },
-            intended_use: "Reading the expression of a face in front of a camera on the device \
-                           itself, for people who have been told and have agreed."
-                .into(),
-        };
+        let command = self.command.clone();
+        let facts = facts(
+            checkpoint,
+            self.name,
+            self.crops,
+            command,
+            (split, accuracy),
+        );
         let mut failed = None;
         let mut reference = |pixels: &[f32], batch: usize| {
             engine
@@ -150,6 +123,60 @@ impl Export<'_> {
             return Err(error.into());
         }
         Ok(exported?)
+    }
+}
+
+/// The split that models are chosen and measured on: PublicTest, or Training where there is none.
+pub(super) fn judged_split(dataset: &Dataset) -> Result<Split> {
+    [Split::PublicTest, Split::Training]
+        .into_iter()
+        .find(|&s| !dataset.indices(s).is_empty())
+        .ok_or_else(|| Usage("the data has neither PublicTest nor Training images".into()).into())
+}
+
+/// The centre crops of the images at `indices` as the network's input.
+pub(super) fn centre_crops(dataset: &Dataset, indices: &[usize], input: &Preprocess) -> Vec<f32> {
+    let mut pixels = vec![0.0; indices.len() * input.input_len()];
+    let crops = pixels.chunks_exact_mut(input.input_len());
+    for (&i, out) in indices.iter().zip(crops) {
+        input.write_input(dataset.image(i), Crops::Center, out);
+    }
+    pixels
+}
+
+/// What the manifest and the card state: the checkpoint's history with `command` at its end, and the
+/// accuracy of ten crops on a split.
+pub(super) fn facts(
+    checkpoint: &Checkpoint,
+    name: &str,
+    crops: Crops,
+    command: String,
+    (split, accuracy): (Split, f64),
+) -> Facts {
+    let mut commands = checkpoint.history.commands.clone();
+    commands.push(command);
+    Facts {
+        name: name.to_owned(),
+        labels: checkpoint.labels.clone(),
+        input: checkpoint.input,
+        decision: Decision {
+            temperature: 1.0,
+            crops,
+        },
+        provenance: Provenance {
+            dataset: checkpoint.history.dataset.clone(),
+            command: commands.join("; "),
+            seed: checkpoint.history.seed,
+            commit: commit(),
+            accuracy: Some(Accuracy {
+                split: split.name().into(),
+                crops: Crops::Ten,
+                percent: 100.0 * accuracy as f32,
+            }),
+        },
+        intended_use: "Reading the expression of a face in front of a camera on the device \
+                       itself, for people who have been told and have agreed."
+            .into(),
     }
 }
 

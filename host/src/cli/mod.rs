@@ -13,6 +13,7 @@ mod models;
 mod pipeline;
 mod progress;
 mod prune;
+mod quantize;
 mod recipe;
 mod report;
 mod seeds;
@@ -46,6 +47,7 @@ enum Command {
     Eval(eval::Args),
     Crossval(crossval::Args),
     Prune(prune::Args),
+    Quantize(quantize::Args),
     Export(export::Args),
     Import(import::Args),
     Pipeline(pipeline::Args),
@@ -76,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Crossval(args) => crossval::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Pipeline(args) => pipeline::run(args),

@@ -39,24 +39,25 @@ pub(super) fn float(name: &str, value: f32) -> AttributeProto {
 
 /// A 32-bit float tensor, little endian as ONNX stores raw data on every machine.
 pub(super) fn floats(name: &str, array: &Array) -> TensorProto {
+    let bytes = array.data().iter().flat_map(|v| v.to_le_bytes());
+    raw(name, array.shape(), DataType::Float, bytes.collect())
+}
+
+/// A tensor of any type from its bytes, little endian.
+pub(super) fn raw(name: &str, shape: &[usize], data_type: DataType, bytes: Vec<u8>) -> TensorProto {
     TensorProto {
         name: name.into(),
-        dims: array.shape().iter().map(|&d| d as i64).collect(),
-        data_type: DataType::Float as i32,
-        raw_data: array.data().iter().flat_map(|v| v.to_le_bytes()).collect(),
+        dims: shape.iter().map(|&d| d as i64).collect(),
+        data_type: data_type as i32,
+        raw_data: bytes,
         ..Default::default()
     }
 }
 
 /// A list of 64-bit integers, as shape operators read their axes.
 pub(super) fn axes(name: &str, values: &[i64]) -> TensorProto {
-    TensorProto {
-        name: name.into(),
-        dims: vec![values.len() as i64],
-        data_type: DataType::Int64 as i32,
-        raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        ..Default::default()
-    }
+    let bytes = values.iter().flat_map(|v| v.to_le_bytes());
+    raw(name, &[values.len()], DataType::Int64, bytes.collect())
 }
 
 /// A value of 32-bit floats with a free first dimension called `batch`.

@@ -1,6 +1,6 @@
 //! `CARD.md`: what a person should know about a model before using it.
 
-use fer_models::{Crops, Manifest};
+use fer_models::{Crops, Manifest, Precision};
 
 use super::verify::Agreement;
 
@@ -24,7 +24,9 @@ pub(super) fn card(manifest: &Manifest, facts: &CardFacts<'_>) -> String {
         |a| format!("{:.2} % on {} ({})", a.percent, a.split, crops(a.crops)),
     );
     let Agreement {
-        images, difference, ..
+        images,
+        difference,
+        same_argmax,
     } = facts.agreement;
     fill(&[
         ("name", manifest.name.clone()),
@@ -44,6 +46,7 @@ pub(super) fn card(manifest: &Manifest, facts: &CardFacts<'_>) -> String {
         ),
         ("parameters", manifest.model.parameters.to_string()),
         ("multiply_adds", manifest.model.multiply_adds.to_string()),
+        ("precision", precision(manifest)),
         ("file", manifest.model.file.clone()),
         ("bytes", facts.bytes.to_string()),
         ("opset", manifest.model.opset.to_string()),
@@ -52,7 +55,8 @@ pub(super) fn card(manifest: &Manifest, facts: &CardFacts<'_>) -> String {
         (
             "verified",
             format!(
-                "largest logit difference to the trained network {difference:.1e} on {images} images"
+                "largest logit difference to the network {difference:.1e} on {images} images, same \
+                 decision on {same_argmax}"
             ),
         ),
         ("dataset", provenance.dataset.clone()),
@@ -61,6 +65,22 @@ pub(super) fn card(manifest: &Manifest, facts: &CardFacts<'_>) -> String {
         ("command", provenance.command.clone()),
         ("use", facts.intended_use.into()),
     ])
+}
+
+fn precision(manifest: &Manifest) -> String {
+    let name = match manifest.model.precision {
+        Precision::F32 => "32-bit floats",
+        Precision::F16 => "16-bit floats, computed in 32 bits",
+        Precision::Int8 => "8-bit integers",
+        Precision::Mixed => "8-bit integers, some layers 32-bit floats",
+    };
+    match &manifest.model.calibration {
+        None => name.to_owned(),
+        Some(c) => format!(
+            "{name}; ranges by {} on {} images of {} (seed {})",
+            c.method, c.images, c.data, c.seed
+        ),
+    }
 }
 
 fn crops(crops: Crops) -> &'static str {

@@ -35,6 +35,14 @@ pub enum ExportError {
         /// What the manifest's input table describes.
         given: [usize; 3],
     },
+    /// A number that 16 bits do not hold.
+    #[error("tensor `{tensor}` has the number {value:e}, 16-bit floats end at 65504; export it as f32")]
+    Half {
+        /// The tensor.
+        tensor: String,
+        /// The number.
+        value: f32,
+    },
     /// A field of the manifest out of range.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -88,6 +96,19 @@ pub enum ExportError {
         images: usize,
         /// Images with the same largest logit.
         same_argmax: usize,
+    },
+    /// The exported file of a quantized network decides otherwise than the integers that it holds.
+    #[error(
+        "the exported file is wrong and was removed: {changed} of {images} decisions are not the \
+         quantized network's (largest logit difference {difference:e})"
+    )]
+    Decides {
+        /// Images with another largest logit.
+        changed: usize,
+        /// Images compared.
+        images: usize,
+        /// Largest absolute difference; infinite where one of the two is not a number.
+        difference: f32,
     },
     /// The folder just written does not open.
     #[error(transparent)]

@@ -19,6 +19,8 @@ use tract_onnx::pb::{
 
 use super::attribute::{axes, batch_of, entry, float, floats, int, ints};
 use super::error::ExportError;
+use super::qdq;
+use crate::compress::quantize::Quantized;
 use crate::graph::{Conv2d, Network, Node, NodeId, Op, Pool};
 
 /// The version of the default operator set that exported files use.
@@ -26,6 +28,16 @@ pub const OPSET: u32 = 17;
 
 /// The file format version that came with opset 17 (ONNX 1.12).
 const IR_VERSION: i64 = 8;
+
+/// How the numbers of a file are stored.
+pub(super) enum Storage<'a> {
+    /// As 32-bit floats.
+    F32,
+    /// Tensors as 16-bit floats, cast to 32 bits where they are read.
+    F16,
+    /// Layers and values as 8-bit codes, with what turns them into numbers beside them.
+    Int8(&'a Quantized),
+}
 
 /// Writes a network as ONNX. Fold it before
 /// ([`fold`](crate::graph::fold::fold)): what is in the graph is written as it is, Dropout as the
@@ -36,6 +48,17 @@ const IR_VERSION: i64 = 8;
 /// of the file's values.
 pub fn to_onnx(
     network: &Network,
+    name: &str,
+    labels: &Labels,
+    input: &Preprocess,
+) -> Result<Vec<u8>, ExportError> {
+    encode(network, &Storage::F32, name, labels, input)
+}
+
+/// Writes a network in one of the forms.
+pub(super) fn encode(
+    network: &Network,
+    storage: &Storage<'_>,
     name: &str,
     labels: &Labels,
     input: &Preprocess,
@@ -55,7 +78,7 @@ pub fn to_onnx(
             given,
         });
     }
-    let mut writer = Writer::new(network);
+    let mut writer = Writer::new(network, storage);
     for (id, _) in graph.iter() {
         writer.write(id)?;
     }
@@ -87,18 +110,20 @@ pub fn to_onnx(
 }
 
 /// Collects the ONNX graph, one graph node after the other.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     network: &'a Network,
+    storage: &'a Storage<'a>,
     nodes: Vec<NodeProto>,
-    initializers: Vec<TensorProto>,
+    pub(super) initializers: Vec<TensorProto>,
     /// Every value has one name: node outputs, tensors, helpers.
     taken: HashSet<String>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(network: &'a Network) -> Self {
+    fn new(network: &'a Network, storage: &'a Storage<'a>) -> Self {
         Self {
             network,
+            storage,
             nodes: Vec::new(),
             initializers: Vec::new(),
             taken: HashSet::new(),
@@ -119,7 +144,20 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn take(&mut self, name: &str) -> Result<String, ExportError> {
+    /// The name under which others read a node's output.
+    fn read(&self, id: NodeId) -> String {
+        self.coded(id, &self.value(id))
+    }
+
+    /// The name of `value` after the codes that node `id`'s output has, if it has any.
+    fn coded(&self, id: NodeId, value: &str) -> String {
+        match self.storage {
+            Storage::Int8(quantized) if quantized.codes(id).is_some() => qdq::decoded(value),
+            _ => value.into(),
+        }
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Result<String, ExportError> {
         if !self.taken.insert(name.into()) {
             return Err(ExportError::Name(name.into()));
         }
@@ -130,15 +168,21 @@ impl<'a> Writer<'a> {
         let graph = &self.network.graph;
         let node = graph.node(id);
         let output = self.take(&self.value(id))?;
-        let mut inputs: Vec<String> = node.inputs.iter().map(|&i| self.value(i)).collect();
+        let mut inputs: Vec<String> = node.inputs.iter().map(|&i| self.read(i)).collect();
         for spec in node.tensors() {
             let name = self.take(&spec.name)?;
-            let tensor = floats(&name, &self.network.weights[&name]);
-            self.initializers.push(tensor);
+            let array = &self.network.weights[&name];
+            match self.storage {
+                Storage::Int8(quantized) if quantized.layers().contains_key(&id) => {
+                    self.layer_tensor(&name, array.shape(), spec.role, &quantized.layers()[&id])?;
+                }
+                Storage::F16 => self.half(&name, array)?,
+                _ => self.initializers.push(floats(&name, array)),
+            }
             inputs.push(name);
         }
         let (op, attributes) = match &node.op {
-            Op::Input { .. } => return Ok(()),
+            Op::Input { .. } => return self.code(id, &output),
             Op::Conv2d(conv) => ("Conv", conv_attributes(conv)),
             Op::ConvTranspose2d(conv) => {
                 let side = [conv.kernel; 2];
@@ -158,7 +202,9 @@ impl<'a> Writer<'a> {
             Op::GlobalAvgPool => {
                 let pooled = self.take(&format!("{}/pooled", node.name))?;
                 self.node("GlobalAveragePool", inputs, pooled.clone(), vec![]);
-                inputs = vec![pooled];
+                // codes on both sides of the flattening, so that a runtime pools in integers
+                self.code(id, &pooled)?;
+                inputs = vec![self.coded(id, &pooled)];
                 ("Flatten", vec![int("axis", 1)])
             }
             Op::Add => ("Add", vec![]),
@@ -177,8 +223,19 @@ impl<'a> Writer<'a> {
             Op::Linear { .. } => ("Gemm", vec![int("transB", 1)]),
             Op::Flatten => ("Flatten", vec![int("axis", 1)]),
         };
-        self.node(op, inputs, output, attributes);
-        Ok(())
+        self.node(op, inputs, output.clone(), attributes);
+        self.code(id, &output)
+    }
+
+    /// Puts a node's output through its codes, where it has some.
+    fn code(&mut self, id: NodeId, output: &str) -> Result<(), ExportError> {
+        match self.storage {
+            Storage::Int8(quantized) => match quantized.codes(id) {
+                Some(affine) => self.through_codes(output, affine),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// A gate `[batch, c]` as a map `[batch, c, 1, 1]`, which broadcasts over rows and columns.
@@ -190,7 +247,7 @@ impl<'a> Writer<'a> {
         Ok(spread)
     }
 
-    fn node(
+    pub(super) fn node(
         &mut self,
         op: &str,
         input: Vec<String>,

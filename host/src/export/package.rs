@@ -5,15 +5,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fer_models::{
-    Decision, Labels, MANIFEST_FILE, MANIFEST_FORMAT, Manifest, ModelFile, ModelPackage, Precision,
-    Preprocess, Provenance, sha256_hex, write_atomic,
+    Calibration, Decision, Labels, MANIFEST_FILE, MANIFEST_FORMAT, Manifest, ModelFile,
+    ModelPackage, Precision, Preprocess, Provenance, sha256_hex, write_atomic,
 };
 
 use super::card::{CardFacts, card};
 use super::error::ExportError;
+use super::half::to_onnx_f16;
 use super::model::OnnxModel;
 use super::onnx::{OPSET, to_onnx};
-use super::verify::{Agreement, Images, Reference, verify};
+use super::qdq::to_onnx_int8;
+use super::verify::{Accept, Agreement, Images, Reference, check};
+use crate::compress::quantize::Quantized;
 use crate::graph::Network;
 use crate::graph::count::Counts;
 use crate::graph::fold::fold;
@@ -41,6 +44,58 @@ pub struct Facts {
     pub intended_use: String,
 }
 
+/// A network in the number type that its file stores.
+#[derive(Clone, Copy, Debug)]
+pub enum Form<'a> {
+    /// 32-bit floats.
+    F32(&'a Network),
+    /// 16-bit floats, computed in 32 bits.
+    F16(&'a Network),
+    /// 8-bit integers, in all layers or in most.
+    Int8(&'a Quantized, &'a Calibration),
+}
+
+impl Form<'_> {
+    fn network(&self) -> &Network {
+        match self {
+            Self::F32(network) | Self::F16(network) => network,
+            Self::Int8(quantized, _) => quantized.network(),
+        }
+    }
+
+    fn precision(&self) -> Precision {
+        match self {
+            Self::F32(_) => Precision::F32,
+            Self::F16(_) => Precision::F16,
+            Self::Int8(quantized, _) if quantized.is_mixed() => Precision::Mixed,
+            Self::Int8(..) => Precision::Int8,
+        }
+    }
+
+    fn onnx(&self, folded: &Network, facts: &Facts) -> Result<Vec<u8>, ExportError> {
+        let Facts {
+            name,
+            labels,
+            input,
+            ..
+        } = facts;
+        match self {
+            Self::F32(_) => to_onnx(folded, name, labels, input),
+            Self::F16(_) => to_onnx_f16(folded, name, labels, input),
+            Self::Int8(quantized, _) => to_onnx_int8(quantized, name, labels, input),
+        }
+    }
+
+    /// How far a runtime may be from the reference: rounding to codes turns the last bit of a float
+    /// into a whole step now and then.
+    fn accept(&self) -> Accept {
+        match self {
+            Self::F32(_) | Self::F16(_) => Accept::Logits,
+            Self::Int8(..) => Accept::Decisions,
+        }
+    }
+}
+
 /// What an export made.
 #[derive(Clone, Debug)]
 pub struct Exported {
@@ -52,16 +107,11 @@ pub struct Exported {
     pub agreement: Agreement,
 }
 
-/// Folds the network, writes it as ONNX, reads the file back, verifies it on `images`, and puts the
-/// three files into `folder`, which is made where missing.
-///
-/// All three files are complete on the disk before the first one takes its place, the manifest last:
-/// a full disk, a refused file or a killed process leaves what was in the folder, and whoever opens it
-/// between two renames is told by the checksum.
+/// Folds the network, writes it as ONNX in 32-bit floats, reads the file back, verifies it on `images`,
+/// and puts the three files into `folder`, which is made where missing.
 ///
 /// # Errors
-/// When network and facts do not fit together, the file disagrees with `reference` (which computes the
-/// logits of the network as trained), or a file cannot be written.
+/// As [`write_form`].
 pub fn write_package(
     folder: &Path,
     network: &Network,
@@ -69,17 +119,38 @@ pub fn write_package(
     images: Images<'_>,
     reference: Reference<'_>,
 ) -> Result<Exported, ExportError> {
+    write_form(folder, Form::F32(network), facts, images, reference)
+}
+
+/// Writes a model folder as [`write_package`] does, in the number type of `form`.
+///
+/// All three files are complete on the disk before the first one takes its place, the manifest last:
+/// a full disk, a refused file or a killed process leaves what was in the folder, and whoever opens it
+/// between two renames is told by the checksum.
+///
+/// # Errors
+/// When network and facts do not fit together, the file disagrees with `reference` (which computes the
+/// logits of the network as trained, or as rounded where the form rounds), or a file cannot be written.
+pub fn write_form(
+    folder: &Path,
+    form: Form<'_>,
+    facts: &Facts,
+    images: Images<'_>,
+    reference: Reference<'_>,
+) -> Result<Exported, ExportError> {
+    let network = form.network();
     network.graph.check_weights(&network.weights)?;
     let folded = fold(network);
-    let onnx = to_onnx(&folded, &facts.name, &facts.labels, &facts.input)?;
-    let manifest = manifest(&folded, facts, &onnx);
+    let onnx = form.onnx(&folded, facts)?;
+    let manifest = manifest(&folded, form, facts, &onnx);
     manifest.validate()?;
 
     let staging = Staging::create(folder)?;
     staging.write(MODEL_FILE, &onnx)?;
     staging.write(MANIFEST_FILE, manifest.to_toml().as_bytes())?;
     let package = ModelPackage::open(&staging.path)?;
-    let agreement = verify(&mut OnnxModel::load(package.onnx())?, images, reference)?;
+    let mut model = OnnxModel::load(package.onnx())?;
+    let agreement = check(&mut model, images, reference, form.accept())?;
     let facts = CardFacts {
         architecture: network.graph.name(),
         bytes: onnx.len(),
@@ -95,7 +166,7 @@ pub fn write_package(
     })
 }
 
-fn manifest(folded: &Network, facts: &Facts, onnx: &[u8]) -> Manifest {
+fn manifest(folded: &Network, form: Form<'_>, facts: &Facts, onnx: &[u8]) -> Manifest {
     let counts = Counts::of(&folded.graph);
     Manifest {
         format: MANIFEST_FORMAT,
@@ -104,10 +175,14 @@ fn manifest(folded: &Network, facts: &Facts, onnx: &[u8]) -> Manifest {
         model: ModelFile {
             file: MODEL_FILE.into(),
             sha256: sha256_hex(onnx),
-            precision: Precision::F32,
+            precision: form.precision(),
             opset: OPSET,
             parameters: counts.parameters,
             multiply_adds: counts.multiply_adds,
+            calibration: match form {
+                Form::Int8(_, calibration) => Some(calibration.clone()),
+                Form::F32(_) | Form::F16(_) => None,
+            },
         },
         input: facts.input,
         decision: facts.decision,

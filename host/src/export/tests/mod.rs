@@ -17,7 +17,7 @@ mod package;
 const IMAGES: usize = 11;
 
 /// Random weights with BatchNorm scales and statistics away from their starting values.
-fn lively(graph: Graph, seed: u64) -> Network {
+pub(crate) fn lively(graph: Graph, seed: u64) -> Network {
     let mut network = init::fresh(graph, seed);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for spec in network.graph.tensors() {
@@ -40,7 +40,7 @@ fn small(name: &str) -> Network {
 
 /// What the architectures do not use: concatenation, gates, depthwise and unpadded convolutions, odd
 /// sizes, padded pools, a BatchNorm that cannot be folded.
-fn odds_and_ends() -> Network {
+pub(crate) fn odds_and_ends() -> Network {
     let conv = Conv2d {
         stride: 2,
         padding: Border::NONE,
@@ -97,13 +97,13 @@ fn onnx(network: &Network) -> Vec<u8> {
     to_onnx(network, "test", &Labels::fer2013(), &input).unwrap()
 }
 
-fn pixels(network: &Network, images: usize) -> Vec<f32> {
+pub(crate) fn pixels(network: &Network, images: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let len = images * network.graph.input_shape().iter().product::<usize>();
     (0..len).map(|_| rng.random_range(0.0..1.0)).collect()
 }
 
-fn engine_logits(network: &Network, pixels: &[f32], images: usize) -> Vec<f32> {
+pub(crate) fn engine_logits(network: &Network, pixels: &[f32], images: usize) -> Vec<f32> {
     let params = Params::new(network);
     let mut engine = NativeEngine::<f32>::new(network.graph.clone());
     engine.infer(&params, pixels, images).unwrap()

@@ -10,7 +10,7 @@ mod native;
 mod params;
 
 pub use candle::CandleEngine;
-pub use native::{NativeEngine, Observation, Observer};
+pub use native::{NativeEngine, NodeEngine, Observation, Observer};
 pub use params::{Param, Params};
 
 use super::Graph;

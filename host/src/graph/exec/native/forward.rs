@@ -57,7 +57,7 @@ impl<E: Product> NativeEngine<E> {
         clippy::too_many_arguments,
         reason = "one call site, all of it differs by node"
     )]
-    fn node(
+    pub(super) fn node(
         &self,
         id: NodeId,
         params: &Params,

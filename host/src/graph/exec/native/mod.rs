@@ -9,6 +9,7 @@ mod buffers;
 mod forward;
 mod observe;
 mod plan;
+mod separate;
 mod transposed;
 
 use super::{Engine, ExecError, Params, check_len, move_running_stats};
@@ -20,6 +21,7 @@ use buffers::Buffers;
 use plan::Plan;
 
 pub use observe::{Observation, Observer};
+pub use separate::NodeEngine;
 
 /// What a node's backward pass needs besides inputs and outputs.
 #[derive(Debug, Default)]

@@ -89,6 +89,17 @@ impl Plan {
         }
     }
 
+    /// Every node with a buffer of its own and nothing fused, so that nodes can be run one by one.
+    pub(super) fn separate(graph: &Graph) -> Self {
+        let nodes = graph.nodes().len();
+        Self {
+            holder: (0..nodes).map(NodeId).collect(),
+            fused_relu: vec![false; nodes],
+            // nothing is given back early
+            last_reader: (0..nodes).map(NodeId).collect(),
+        }
+    }
+
     /// The node whose buffer holds this node's output.
     pub(super) fn holder(&self, id: NodeId) -> NodeId {
         self.holder[id.0]

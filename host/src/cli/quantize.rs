@@ -1,0 +1,558 @@
+//! `fer-tools quantize`: a checkpoint becomes a model folder in 8-bit integers, or in 16-bit floats.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use fer_models::{Calibration, Crops};
+use fer_tools::checkpoint::Checkpoint;
+use fer_tools::compress::quantize::{
+    Calibrator, IntegerEngine, LayerCost, Method, Quantized, Recipe, Trial, keep_worst, search,
+};
+use fer_tools::compress::slim::Budget;
+use fer_tools::data::{self, Dataset, LoadOptions, Split};
+use fer_tools::export::{Exported, Form, Images, round_to_f16, write_form};
+use fer_tools::graph::count::Counts;
+use fer_tools::graph::exec::{Engine, ExecError, NativeEngine, Params};
+use fer_tools::graph::fold::fold;
+use fer_tools::graph::{Network, NodeId};
+use fer_tools::judge::{Candidate, evaluate_quantized};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::eval::CropsName;
+use super::exit::Usage;
+use super::export::{centre_crops, facts, judged_split};
+
+const EXAMPLES: &str = "\
+Examples:
+  8-bit integers, the best of twenty ways by accuracy on PublicTest:
+    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-int8 --out my-int8
+  One way, without trying the others:
+    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-int8 --out my-int8 \\
+      --method mse --equalize no --correct-bias yes
+  The worst layers stay f32, up to a twentieth of the multiply-adds:
+    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-mixed --out my-mixed --keep-f32 5%
+  Weights as 16-bit floats, half the file:
+    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-f16 --out my-f16 --precision f16
+Then run it:
+    fer-edge run photo.jpg --model my-int8";
+
+/// Write a checkpoint as 8-bit integers: calibrate, choose by accuracy, check in tract, describe.
+///
+/// Batch normalisation is folded; weights get one scale an output channel, activations one scale and
+/// zero point a tensor, chosen on images of the Training split. The file is standard ONNX (QDQ form).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Checkpoint to quantize; it stays as it is
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: PathBuf,
+    /// Data: Training images to calibrate on, PublicTest images to choose, check and measure on
+    #[arg(long, value_name = "DATA")]
+    data: String,
+    /// The model's name: letters, digits, - _ .
+    #[arg(long)]
+    name: String,
+    /// Folder for model.onnx, model.toml and CARD.md
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Number type of the file
+    #[arg(long, value_enum, default_value = "int8")]
+    precision: PrecisionName,
+    /// How the ranges of activations are chosen; auto tries all and takes the most accurate
+    #[arg(long, value_enum, default_value = "auto")]
+    method: MethodName,
+    /// Part of the numbers that the percentile method keeps, above 50 up to 100
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.99, value_parser = parse_percentile)]
+    percentile: f64,
+    /// Equalise the weights of neighbouring layers before (cross-layer equalisation)
+    #[arg(long, value_enum, default_value = "auto")]
+    equalize: Choice,
+    /// Correct the biases after, on the calibration images
+    #[arg(long, value_enum, default_value = "auto")]
+    correct_bias: Choice,
+    /// Multiply-adds that may stay in f32, in the layers that rounding hurts most: 5% or 1M
+    #[arg(long, value_name = "BUDGET")]
+    keep_f32: Option<Budget>,
+    /// Training images to calibrate on
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    images: u32,
+    /// Seed that chooses them
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Images on which tract must decide as the quantized network
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    verify: u32,
+    /// Crops that the edge averages for a decision; one is ten times as fast
+    #[arg(long, value_enum, default_value = "center")]
+    crops: CropsName,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PrecisionName {
+    /// 8-bit integers
+    Int8,
+    /// Weights as 16-bit floats, computed in 32 bits
+    F16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// Whichever is most accurate
+    Auto,
+    /// From the smallest to the largest number
+    Minmax,
+    /// All but the outermost numbers
+    Percentile,
+    /// Smallest Kullback-Leibler divergence
+    Entropy,
+    /// Smallest mean squared error
+    Mse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// Whichever is most accurate
+    Auto,
+    Yes,
+    No,
+}
+
+impl Choice {
+    fn tried(self) -> Vec<bool> {
+        match self {
+            Self::Auto => vec![false, true],
+            Self::Yes => vec![true],
+            Self::No => vec![false],
+        }
+    }
+}
+
+fn parse_percentile(text: &str) -> Result<f64, String> {
+    let percent = text.parse::<f64>().ok();
+    percent
+        .filter(|p| *p > 50.0 && *p <= 100.0)
+        .ok_or_else(|| "expected a percentage above 50 up to 100, such as 99.99".into())
+}
+
+/// The name of a value as it is written on the command line.
+fn flag(value: &impl ValueEnum) -> String {
+    let possible = value.to_possible_value();
+    possible.map_or_else(String::new, |v| v.get_name().to_owned())
+}
+
+impl Args {
+    fn recipes(&self) -> Vec<Recipe> {
+        let methods = match self.method {
+            MethodName::Minmax => vec![Method::MinMax],
+            MethodName::Percentile => vec![Method::Percentile(self.percentile)],
+            MethodName::Entropy => vec![Method::Entropy],
+            MethodName::Mse => vec![Method::Mse],
+            MethodName::Auto => vec![
+                Method::MinMax,
+                Method::Percentile(99.9),
+                Method::Percentile(self.percentile),
+                Method::Entropy,
+                Method::Mse,
+            ],
+        };
+        let mut recipes = Vec::new();
+        for equalize in self.equalize.tried() {
+            for correct_bias in self.correct_bias.tried() {
+                recipes.extend(methods.iter().map(|&method| Recipe {
+                    method,
+                    equalize,
+                    correct_bias,
+                }));
+            }
+        }
+        recipes
+    }
+
+    /// The command for the manifest, defaults spelled out.
+    fn command(&self) -> String {
+        let mut command = format!(
+            "fer-tools quantize {} --data {} --name {} --out {} --precision {}",
+            self.checkpoint.display(),
+            self.data,
+            self.name,
+            self.out.display(),
+            flag(&self.precision),
+        );
+        if self.precision == PrecisionName::Int8 {
+            command += &format!(
+                " --method {} --percentile {} --equalize {} --correct-bias {} --images {} --seed {}",
+                flag(&self.method),
+                self.percentile,
+                flag(&self.equalize),
+                flag(&self.correct_bias),
+                self.images,
+                self.seed,
+            );
+            if let Some(budget) = self.keep_f32 {
+                command += &format!(" --keep-f32 {budget}");
+            }
+        }
+        command + &format!(" --verify {} --crops {}", self.verify, flag(&self.crops))
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    split: String,
+    /// In the order tried; empty for f16.
+    trials: Vec<Trial>,
+    chosen: Option<usize>,
+    /// Each layer alone, the worst first, where some were to stay f32.
+    layers: Vec<LayerCost>,
+    kept_f32: Vec<String>,
+    accuracy: Accuracies,
+    bytes: usize,
+    /// Trained numbers, four bytes each.
+    f32_bytes: u64,
+    verified_images: usize,
+    same_decision: usize,
+    logit_difference: f32,
+}
+
+/// Correct decisions, 0 to 1.
+#[derive(Debug, Serialize)]
+struct Accuracies {
+    f32_center: f64,
+    f32_ten: f64,
+    center: f64,
+    ten: f64,
+}
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    let checkpoint = Checkpoint::load(&args.checkpoint)?;
+    let load = LoadOptions {
+        tile: checkpoint.input.tile,
+        ..LoadOptions::default()
+    };
+    let dataset = data::open(&args.data, &load)?.dataset;
+    let job = Job {
+        args: &args,
+        checkpoint: &checkpoint,
+        dataset: &dataset,
+        split: judged_split(&dataset)?,
+    };
+    let report = match args.precision {
+        PrecisionName::Int8 => job.int8(),
+        PrecisionName::F16 => job.f16(),
+    }
+    .with_context(|| format!("cannot quantize {}", args.checkpoint.display()))?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        write!(out, "{}", table(&report))?;
+    }
+    Ok(())
+}
+
+/// One run.
+struct Job<'a> {
+    args: &'a Args,
+    checkpoint: &'a Checkpoint,
+    dataset: &'a Dataset,
+    split: Split,
+}
+
+impl Job<'_> {
+    fn int8(&self) -> Result<Report> {
+        let network = &self.checkpoint.network;
+        let pixels = self.calibration_images()?;
+        let [f32_center, f32_ten] = self.float_accuracies(network)?;
+        let (layers, keep) = self.kept(network, &pixels)?;
+        let input = self.checkpoint.input;
+        let found = search(
+            network,
+            input,
+            &pixels,
+            &self.args.recipes(),
+            &keep,
+            |quantized| self.accuracy(quantized, Crops::Center),
+        )?;
+        let quantized = &found.quantized;
+        let best = &found.trials[found.best];
+        let ten = self.accuracy(quantized, Crops::Ten)?;
+        let calibration = Calibration {
+            method: best.recipe.clone(),
+            data: format!("{} (Training)", self.args.data),
+            images: (pixels.len() / input.input_len()) as u64,
+            seed: self.args.seed,
+        };
+        let mut engine = IntegerEngine::new(quantized);
+        let exported = self.write(
+            Form::Int8(quantized, &calibration),
+            ten,
+            &mut |pixels, batch| engine.infer(pixels, batch),
+        )?;
+        let name = |id: &NodeId| quantized.network().graph.node(*id).name.clone();
+        let kept_f32 = keep.iter().map(name).collect();
+        let accuracy = Accuracies {
+            f32_center,
+            f32_ten,
+            center: best.accuracy,
+            ten,
+        };
+        Ok(Report {
+            chosen: Some(found.best),
+            trials: found.trials,
+            layers,
+            kept_f32,
+            ..self.report(&exported, accuracy)
+        })
+    }
+
+    fn f16(&self) -> Result<Report> {
+        let network = &self.checkpoint.network;
+        let [f32_center, f32_ten] = self.float_accuracies(network)?;
+        let rounded = round_to_f16(&fold(network))?;
+        let [center, ten] = self.float_accuracies(&rounded)?;
+        let params = Params::new(&rounded);
+        let mut engine = NativeEngine::<f32>::new(rounded.graph.clone());
+        let exported = self.write(Form::F16(network), ten, &mut |pixels, batch| {
+            engine.infer(&params, pixels, batch)
+        })?;
+        let accuracy = Accuracies {
+            f32_center,
+            f32_ten,
+            center,
+            ten,
+        };
+        Ok(self.report(&exported, accuracy))
+    }
+
+    /// Training images chosen by the seed, their centre crops.
+    fn calibration_images(&self) -> Result<Vec<f32>> {
+        let mut indices = self.dataset.indices(Split::Training);
+        if indices.is_empty() {
+            return Err(Usage("the data has no Training images to calibrate on".into()).into());
+        }
+        indices.shuffle(&mut ChaCha8Rng::seed_from_u64(self.args.seed));
+        indices.truncate(self.args.images as usize);
+        Ok(centre_crops(self.dataset, &indices, &self.checkpoint.input))
+    }
+
+    /// What each layer costs, and those that stay f32.
+    fn kept(&self, network: &Network, pixels: &[f32]) -> Result<(Vec<LayerCost>, BTreeSet<NodeId>)> {
+        let Some(budget) = self.args.keep_f32 else {
+            return Ok((Vec::new(), BTreeSet::new()));
+        };
+        let total = Counts::of(&network.graph).multiply_adds;
+        let limit = budget
+            .limit(total)
+            .map_err(|part| Usage(format!("--keep-f32 {part}: expected above 0 up to 1")))?;
+        let calibrator = Calibrator::new(network, self.checkpoint.input, pixels)?;
+        let layers = calibrator.sensitivity(Method::Mse)?;
+        let keep = keep_worst(&layers, limit);
+        Ok((layers, keep))
+    }
+
+    fn accuracy(&self, quantized: &Quantized, crops: Crops) -> Result<f64> {
+        let indices = self.dataset.indices(self.split);
+        let input = &self.checkpoint.input;
+        let judged = evaluate_quantized(quantized, self.dataset, &indices, input, crops)?;
+        Ok(judged.accuracy())
+    }
+
+    /// With the centre crop, and with ten.
+    fn float_accuracies(&self, network: &Network) -> Result<[f64; 2]> {
+        let mut candidate = Candidate::from_checkpoint(Checkpoint {
+            network: network.clone(),
+            ..self.checkpoint.clone()
+        });
+        let indices = self.dataset.indices(self.split);
+        let mut judge = |crops| candidate.evaluate(self.dataset, &indices, crops);
+        Ok([
+            judge(Crops::Center)?.accuracy(),
+            judge(Crops::Ten)?.accuracy(),
+        ])
+    }
+
+    fn write(
+        &self,
+        form: Form<'_>,
+        ten: f64,
+        infer: &mut dyn FnMut(&[f32], usize) -> Result<Vec<f32>, ExecError>,
+    ) -> Result<Exported> {
+        let mut indices = self.dataset.indices(self.split);
+        indices.truncate(self.args.verify as usize);
+        let pixels = centre_crops(self.dataset, &indices, &self.checkpoint.input);
+        let images = Images {
+            pixels: &pixels,
+            count: indices.len(),
+        };
+        let facts = facts(
+            self.checkpoint,
+            &self.args.name,
+            self.args.crops.into(),
+            self.args.command(),
+            (self.split, ten),
+        );
+        let mut failed = None;
+        let mut reference = |pixels: &[f32], batch: usize| {
+            infer(pixels, batch).unwrap_or_else(|error| {
+                failed = Some(error);
+                Vec::new()
+            })
+        };
+        let exported = write_form(&self.args.out, form, &facts, images, &mut reference);
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        Ok(exported?)
+    }
+
+    fn report(&self, exported: &Exported, accuracy: Accuracies) -> Report {
+        Report {
+            model: self.args.out.display().to_string(),
+            split: self.split.name().into(),
+            trials: Vec::new(),
+            chosen: None,
+            layers: Vec::new(),
+            kept_f32: Vec::new(),
+            accuracy,
+            bytes: exported.bytes,
+            f32_bytes: 4 * exported.manifest.model.parameters,
+            verified_images: exported.agreement.images,
+            same_decision: exported.agreement.same_argmax,
+            logit_difference: exported.agreement.difference,
+        }
+    }
+}
+
+/// The report for people.
+fn table(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.layers.is_empty() {
+        text += &format!(
+            "{:<24} {:>14} {:>12} {:>9}\n",
+            "layer alone in int8", "multiply-adds", "logit error", "changed"
+        );
+        for layer in &report.layers {
+            let stays = report.kept_f32.contains(&layer.name);
+            text += &format!(
+                "{:<24} {:>14} {:>12.2e} {:>7.2} %{}\n",
+                layer.name,
+                layer.multiply_adds,
+                layer.distance.squared,
+                100.0 * layer.distance.changed,
+                if stays { "  stays f32" } else { "" }
+            );
+        }
+        text += "\n";
+    }
+    if !report.trials.is_empty() {
+        text += &format!(
+            "{:<44} {:>10} {:>12} {:>9}\n",
+            "recipe", report.split, "logit error", "changed"
+        );
+    }
+    for (i, trial) in report.trials.iter().enumerate() {
+        text += &format!(
+            "{:<44} {:>8.2} % {:>12.2e} {:>7.2} %{}\n",
+            trial.recipe,
+            100.0 * trial.accuracy,
+            trial.distance.squared,
+            100.0 * trial.distance.changed,
+            if report.chosen == Some(i) {
+                "  chosen"
+            } else {
+                ""
+            }
+        );
+    }
+    let a = &report.accuracy;
+    let line = |crops: &str, before: f64, after: f64| {
+        format!(
+            "{} {crops}: f32 {:.2} %, {} {:.2} % ({:+.2})\n",
+            report.split,
+            100.0 * before,
+            report.model,
+            100.0 * after,
+            100.0 * (after - before)
+        )
+    };
+    text += "\n";
+    text += &line("one crop", a.f32_center, a.center);
+    text += &line("ten crops", a.f32_ten, a.ten);
+    text += &format!(
+        "{}: {} bytes, 1/{:.2} of the parameters in f32; tract decides the same on {} of {} images\n",
+        report.model,
+        report.bytes,
+        report.f32_bytes as f64 / report.bytes as f64,
+        report.same_decision,
+        report.verified_images
+    );
+    text.trim_start_matches('\n').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    const LINE: &str = "quantize in.safetensors --data d --name n --out o";
+
+    fn args(flags: &str) -> Result<Args, clap::error::ErrorKind> {
+        parse::<Args>(&format!("{LINE} {flags}")).map_err(|e| e.kind())
+    }
+
+    #[test]
+    fn auto_tries_every_combination_once_and_a_choice_only_itself() {
+        let recipes = args("").unwrap().recipes();
+        assert_eq!(recipes.len(), 20);
+        let names: BTreeSet<String> = recipes.iter().map(Recipe::to_string).collect();
+        assert_eq!(names.len(), 20);
+        let one = args("--method percentile --percentile 99.5 --equalize no --correct-bias yes");
+        let expected = Recipe {
+            method: Method::Percentile(99.5),
+            equalize: false,
+            correct_bias: true,
+        };
+        assert_eq!(one.unwrap().recipes(), [expected]);
+    }
+
+    #[test]
+    fn the_manifests_command_makes_the_same_choices() {
+        for flags in [
+            "",
+            "--method mse --keep-f32 5% --equalize yes --images 64 --seed 9 --crops ten",
+            "--precision f16 --verify 10",
+        ] {
+            let given = args(flags).unwrap();
+            let line = given.command();
+            let again = parse::<Args>(line.strip_prefix("fer-tools ").unwrap()).unwrap();
+            assert_eq!(format!("{given:?}"), format!("{again:?}"), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_flags_are_usage_errors() {
+        for flags in [
+            "--percentile 50",
+            "--percentile nan",
+            "--method best",
+            "--images 0",
+            "--keep-f32 0",
+            "--precision int4",
+        ] {
+            let kind = args(flags).unwrap_err();
+            use clap::error::ErrorKind::{InvalidValue, ValueValidation};
+            assert!(matches!(kind, InvalidValue | ValueValidation), "{flags}: {kind:?}");
+        }
+    }
+}

@@ -29,6 +29,7 @@ mod network;
 mod pixels;
 mod pointwise;
 mod pool;
+mod prefetch;
 mod quant;
 
 pub use isa::Isa;

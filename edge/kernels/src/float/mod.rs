@@ -14,6 +14,7 @@ use crate::aligned::Aligned;
 use crate::isa::Isa;
 use crate::map::{Layout, Window};
 use crate::pixels::{Pixel, Places};
+use crate::prefetch::prefetch;
 use lanes::{Lanes, Plain};
 
 /// Vectors of output channels in a tile, at most.
@@ -235,6 +236,7 @@ unsafe fn tile<L: Lanes, const R: usize, const C: usize>(
             });
             for k in 0..conv.segment {
                 let weights: [L::V; C] = std::array::from_fn(|c| L::load(w.add(c * L::LANES)));
+                prefetch(w, C * L::LANES * size_of::<f32>());
                 w = w.add(C * L::LANES);
                 for r in 0..R {
                     let pixel = L::splat(*x[r].add(k));

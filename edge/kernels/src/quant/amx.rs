@@ -17,6 +17,7 @@ use super::pack::{Format, GROUP, Panel};
 use super::tile::store;
 use super::x86::Avx512Vnni;
 use crate::pixels::{NOWHERE, TILE, Tile};
+use crate::prefetch::AHEAD;
 
 /// Bytes of a tile's row.
 const DEPTH: usize = 64;
@@ -108,6 +109,40 @@ pub(super) unsafe fn run(job: &Job<'_>, tiles: &[Tile], step: usize) {
 #[repr(align(64))]
 struct Sums([i32; 2 * TILE * WIDTH]);
 
+/// A row of a window: one tile of pixels times two of weights for each step, and what else is asked for.
+macro_rules! product {
+    ($($high:literal),*; $w:ident, $steps:ident, $x:ident, $step:ident, $bytes:ident $(, $y:ident = $($reg:tt)*)?) => {
+        asm!(
+            ".p2align 4",
+            "2:",
+            "tileloadd tmm6, [{w} + {ws}]",
+            "tileloadd tmm4, [{x} + {s}]",
+            "tdpbusd tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{w} + {ws} + 64]",
+            "tdpbusd tmm1, tmm4, tmm7",
+            $($high,)*
+            // the two tiles of weights of later steps: see `crate::prefetch`
+            ".set fer_ahead, {ahead}",
+            ".rept 32",
+            "prefetcht0 [{w} + fer_ahead]",
+            ".set fer_ahead, fer_ahead + 64",
+            ".endr",
+            "add {x}, 64",
+            "add {w}, 2048",
+            "dec {n}",
+            "jnz 2b",
+            x = inout(reg) $x => _,
+            w = inout(reg) $w,
+            n = inout(reg) $steps => _,
+            s = in(reg) $step,
+            ws = in(reg) $bytes,
+            ahead = const AHEAD,
+            $($y = $($reg)*,)?
+            options(nostack, readonly)
+        )
+    };
+}
+
 /// # Safety
 /// As [`run`], with tiles configured.
 #[inline(always)]
@@ -137,50 +172,16 @@ unsafe fn multiply(
             let x = job.input.add(low.input as usize + ky * job.row);
             if let Some(high) = high {
                 let y = job.input.add(high.input as usize + ky * job.row);
-                asm!(
-                    ".p2align 4",
-                    "2:",
-                    "tileloadd tmm6, [{w} + {ws}]",
-                    "tileloadd tmm4, [{x} + {s}]",
-                    "tdpbusd tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{w} + {ws} + 64]",
-                    "tdpbusd tmm1, tmm4, tmm7",
+                product!(
                     "tileloadd tmm5, [{y} + {s}]",
                     "tdpbusd tmm2, tmm5, tmm6",
                     "tdpbusd tmm3, tmm5, tmm7",
-                    "add {x}, 64",
-                    "add {y}, 64",
-                    "add {w}, 2048",
-                    "dec {n}",
-                    "jnz 2b",
-                    x = inout(reg) x => _,
-                    y = inout(reg) y => _,
-                    w = inout(reg) w,
-                    n = inout(reg) steps => _,
-                    s = in(reg) step,
-                    ws = in(reg) bytes,
-                    options(nostack, readonly)
+                    "add {y}, 64";
+                    w, steps, x, step, bytes,
+                    y = inout(reg) y => _
                 );
             } else {
-                asm!(
-                    ".p2align 4",
-                    "2:",
-                    "tileloadd tmm6, [{w} + {ws}]",
-                    "tileloadd tmm4, [{x} + {s}]",
-                    "tdpbusd tmm0, tmm4, tmm6",
-                    "tileloadd tmm7, [{w} + {ws} + 64]",
-                    "tdpbusd tmm1, tmm4, tmm7",
-                    "add {x}, 64",
-                    "add {w}, 2048",
-                    "dec {n}",
-                    "jnz 2b",
-                    x = inout(reg) x => _,
-                    w = inout(reg) w,
-                    n = inout(reg) steps => _,
-                    s = in(reg) step,
-                    ws = in(reg) bytes,
-                    options(nostack, readonly)
-                );
+                product!(; w, steps, x, step, bytes);
             }
         }
         let to = sums.0.as_mut_ptr();

@@ -8,6 +8,7 @@ use super::dot::Dot;
 use super::pack::{GROUP, Panel};
 use super::{Job, Output};
 use crate::pixels::Pixel;
+use crate::prefetch::prefetch;
 
 /// All panels, and in each all pixels: a panel's weights stay in the cache meanwhile.
 ///
@@ -77,6 +78,7 @@ unsafe fn tile<D: Dot, const R: usize, const C: usize>(
             for group in 0..conv.segment.div_ceil(GROUP) {
                 let weights: [D::Weights; C] =
                     std::array::from_fn(|c| D::weights(w.add(c * D::LANES * GROUP)));
+                prefetch(w, C * D::LANES * GROUP);
                 w = w.add(C * D::LANES * GROUP);
                 for r in 0..R {
                     let pixel = D::pixel(x[r].add(group * GROUP));

@@ -79,9 +79,13 @@ fn accuracy_may_be_left_out() {
 #[test]
 fn calibration_may_stand_beside_8_bit_layers_only() {
     let with = |precision: &str| {
-        let table = "[model.calibration]\nmethod = \"mse\"\ndata = \"FER2013\"\nimages = 500\nseed = 1\n";
-        GOOD.replace("precision = \"int8\"", &format!("precision = \"{precision}\""))
-            .replace("\n[input]", &format!("\n{table}\n[input]"))
+        let table =
+            "[model.calibration]\nmethod = \"mse\"\ndata = \"FER2013\"\nimages = 500\nseed = 1\n";
+        GOOD.replace(
+            "precision = \"int8\"",
+            &format!("precision = \"{precision}\""),
+        )
+        .replace("\n[input]", &format!("\n{table}\n[input]"))
     };
     for precision in ["int8", "mixed"] {
         let text = with(precision);

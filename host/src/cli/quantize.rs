@@ -347,7 +347,11 @@ impl Job<'_> {
     }
 
     /// What each layer costs, and those that stay f32.
-    fn kept(&self, network: &Network, pixels: &[f32]) -> Result<(Vec<LayerCost>, BTreeSet<NodeId>)> {
+    fn kept(
+        &self,
+        network: &Network,
+        pixels: &[f32],
+    ) -> Result<(Vec<LayerCost>, BTreeSet<NodeId>)> {
         let Some(budget) = self.args.keep_f32 else {
             return Ok((Vec::new(), BTreeSet::new()));
         };
@@ -552,7 +556,10 @@ mod tests {
         ] {
             let kind = args(flags).unwrap_err();
             use clap::error::ErrorKind::{InvalidValue, ValueValidation};
-            assert!(matches!(kind, InvalidValue | ValueValidation), "{flags}: {kind:?}");
+            assert!(
+                matches!(kind, InvalidValue | ValueValidation),
+                "{flags}: {kind:?}"
+            );
         }
     }
 }

@@ -80,17 +80,20 @@ pub fn grid(graph: &Graph, layer: NodeId) -> Grid {
     };
     let before = grid(graph, from);
     let window = match &node.op {
-        Op::Conv2d(c) => Some((c.kernel, c.stride, c.padding)),
-        Op::MaxPool(p) | Op::AvgPool(p) => Some((p.kernel, p.stride, p.padding)),
+        Op::Conv2d(c) => {
+            let reach = c.kernel.map(|side| (side - 1) * c.dilation + 1);
+            Some((reach, c.stride, c.padding.before()))
+        }
+        Op::MaxPool(p) | Op::AvgPool(p) => Some(([p.kernel; 2], p.stride, p.padding.before())),
         _ => None,
     };
     let (here, there) = (size(layer), size(from));
     let mut found = before;
     for side in 0..2 {
         let step = before.step[side];
-        if let Some((kernel, stride, padding)) = window {
+        if let Some((reach, stride, before)) = window {
             found.step[side] = step * stride as f32;
-            found.start[side] += ((kernel as f32 - 1.0) / 2.0 - padding as f32) * step;
+            found.start[side] += ((reach[side] as f32 - 1.0) / 2.0 - before[side] as f32) * step;
         } else if here[side] != there[side] {
             // whatever resizes: the same area in other cells
             found.step[side] = step * there[side] / here[side];

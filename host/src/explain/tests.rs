@@ -8,16 +8,11 @@ use super::*;
 use crate::checkpoint::{Checkpoint, History};
 use crate::graph::build::GraphBuilder;
 use crate::graph::exec::{Engine, NativeEngine, Observer, Params};
-use crate::graph::{Conv2d, Graph, Network, NodeId, Op, Role, init};
+use crate::graph::{Border, Conv2d, Graph, Network, NodeId, Op, Role, init};
 
 const CONV: Conv2d = Conv2d {
-    inputs: 1,
-    outputs: 3,
-    kernel: 3,
-    stride: 1,
-    padding: 1,
-    groups: 1,
     bias: true,
+    ..Conv2d::square(1, 3, 3)
 };
 
 /// Convolution, normalisation, a ReLU that is fused, a second path around a gate, pooling, dropout.
@@ -123,8 +118,8 @@ fn with_offset(network: &Network, node: &str, channel: usize, offset: f32) -> Ne
                 op: Op::Conv2d(Conv2d {
                     inputs: *channels,
                     outputs: *channels,
-                    kernel: 1,
-                    padding: 0,
+                    kernel: [1; 2],
+                    padding: Border::NONE,
                     groups: *channels,
                     ..CONV
                 }),
@@ -187,8 +182,8 @@ fn quarters() -> Checkpoint {
     let (mut b, x) = GraphBuilder::new([1, 8, 8]);
     let copy = Conv2d {
         outputs: 1,
-        kernel: 1,
-        padding: 0,
+        kernel: [1; 2],
+        padding: Border::NONE,
         ..CONV
     };
     let x = b.conv("copy", x, copy);
@@ -259,8 +254,8 @@ fn channels_get_the_weight_of_what_reads_them() {
     let (mut b, x) = GraphBuilder::new([1, 8, 8]);
     let two = Conv2d {
         outputs: 2,
-        kernel: 1,
-        padding: 0,
+        kernel: [1; 2],
+        padding: Border::NONE,
         ..CONV
     };
     let x = b.conv("two", x, two);

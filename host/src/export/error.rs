@@ -36,7 +36,9 @@ pub enum ExportError {
         given: [usize; 3],
     },
     /// A number that 16 bits do not hold.
-    #[error("tensor `{tensor}` has the number {value:e}, 16-bit floats end at 65504; export it as f32")]
+    #[error(
+        "tensor `{tensor}` has the number {value:e}, 16-bit floats end at 65504; export it as f32"
+    )]
     Half {
         /// The tensor.
         tensor: String,

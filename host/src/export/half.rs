@@ -50,7 +50,9 @@ impl Writer<'_> {
     pub(super) fn half(&mut self, name: &str, array: &Array) -> Result<(), ExportError> {
         let stored = self.take(&format!("{name}/half"))?;
         let bytes = array.data().iter();
-        let bytes = bytes.flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+        let bytes = bytes
+            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+            .collect();
         self.initializers
             .push(raw(&stored, array.shape(), DataType::Float16, bytes));
         let to = vec![int("to", DataType::Float as usize)];

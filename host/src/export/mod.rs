@@ -7,9 +7,9 @@
 mod attribute;
 mod card;
 mod error;
+mod half;
 mod model;
 mod onnx;
-mod half;
 mod package;
 mod qdq;
 mod verify;
@@ -18,11 +18,9 @@ mod verify;
 pub(crate) mod tests;
 
 pub use error::ExportError;
-pub use model::OnnxModel;
 pub use half::{round_to_f16, to_onnx_f16};
+pub use model::OnnxModel;
 pub use onnx::{OPSET, to_onnx};
-pub use qdq::to_onnx_int8;
 pub use package::{CARD_FILE, Exported, Facts, Form, MODEL_FILE, write_form, write_package};
-pub use verify::{
-    Agreement, IMAGES_PER_CHANGE, Images, Reference, TOLERANCE, compare, verify,
-};
+pub use qdq::to_onnx_int8;
+pub use verify::{Agreement, IMAGES_PER_CHANGE, Images, Reference, TOLERANCE, compare, verify};

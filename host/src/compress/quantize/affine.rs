@@ -27,7 +27,9 @@ impl Affine {
         let width = f64::from(high) - f64::from(low);
         // a value that is always zero has any scale; a tiny one keeps clear of subnormal numbers
         let scale = if width == 0.0 { 1.0 } else { width / 255.0 }.max(1e-30);
-        let zero_point = (-f64::from(low) / scale).round_ties_even().clamp(0.0, 255.0);
+        let zero_point = (-f64::from(low) / scale)
+            .round_ties_even()
+            .clamp(0.0, 255.0);
         Some(Self {
             scale: scale as f32,
             zero_point: zero_point as u8,
@@ -122,7 +124,10 @@ mod tests {
             assert_eq!(Affine::covering(0.0, limit), None);
             assert_eq!(Affine::covering(-limit, 0.0), None);
         }
-        assert_eq!(Affine::covering(f32::MIN, f32::MAX).map(|a| a.zero_point), Some(128));
+        assert_eq!(
+            Affine::covering(f32::MIN, f32::MAX).map(|a| a.zero_point),
+            Some(128)
+        );
         assert_eq!(Affine::covering(0.0, 0.0).unwrap().number(7), 7.0);
     }
 

@@ -59,13 +59,8 @@ mod tests {
 
     fn conv(b: &mut GraphBuilder, name: &str, from: NodeId, inputs: usize) -> NodeId {
         let conv = Conv2d {
-            inputs,
-            outputs: 4,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-            groups: 1,
             bias: true,
+            ..Conv2d::square(inputs, 4, 3)
         };
         b.conv(name, from, conv)
     }
@@ -75,11 +70,7 @@ mod tests {
         let (mut b, x) = GraphBuilder::new([1, 8, 8]);
         let x = conv(&mut b, "first", x, 1);
         let x = b.relu("relu", x);
-        let pool = Pool {
-            kernel: 2,
-            stride: 2,
-            padding: 0,
-        };
+        let pool = Pool::new(2, 2);
         let pooled = b.push("max", Op::MaxPool(pool), &[x]);
         let x = conv(&mut b, "second", pooled, 4);
         let x = b.push("add", Op::Add, &[x, pooled]);

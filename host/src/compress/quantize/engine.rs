@@ -124,7 +124,11 @@ impl<'a> IntegerEngine<'a> {
         let inputs: Vec<&Value> = node
             .inputs
             .iter()
-            .map(|input| values[input.0].as_ref().expect("kept until its last reader"))
+            .map(|input| {
+                values[input.0]
+                    .as_ref()
+                    .expect("kept until its last reader")
+            })
             .collect();
         let channels = graph.shape(id)[0];
         // where this node's sums are rounded to: its own codes, or those of the ReLU behind it
@@ -147,9 +151,10 @@ impl<'a> IntegerEngine<'a> {
             return Ok(match target {
                 Some((to, rectified)) => {
                     let multipliers: Vec<f32> = steps.iter().map(|s| s / to.scale).collect();
-                    let codes = sums.par_iter().enumerate().map(|(i, &sum)| {
-                        to.requantize(sum, multipliers[i % channels], rectified)
-                    });
+                    let codes = sums
+                        .par_iter()
+                        .enumerate()
+                        .map(|(i, &sum)| to.requantize(sum, multipliers[i % channels], rectified));
                     Value::Codes(codes.collect(), to)
                 }
                 None => {
@@ -163,7 +168,11 @@ impl<'a> IntegerEngine<'a> {
             (Op::Relu, [Value::Codes(codes, from)], Some((to, _))) if *from == to => {
                 return Ok(Value::Codes(codes.clone(), to));
             }
-            (Op::Add, [Value::Codes(a, from_a), Value::Codes(b, from_b)], Some((to, rectified))) => {
+            (
+                Op::Add,
+                [Value::Codes(a, from_a), Value::Codes(b, from_b)],
+                Some((to, rectified)),
+            ) => {
                 let sum = Sum::new([*from_a, *from_b], to, rectified);
                 let codes = a.iter().zip(b).map(|(&a, &b)| sum.code(a, b)).collect();
                 return Ok(Value::Codes(codes, to));
@@ -226,7 +235,10 @@ fn mean(codes: &[u8], batch: usize, channels: usize, from: Affine, to: Affine) -
                 *sum += i32::from(code) - i32::from(from.zero_point);
             }
         }
-        means.extend(sums.iter().map(|&sum| to.requantize(sum, multiplier, false)));
+        means.extend(
+            sums.iter()
+                .map(|&sum| to.requantize(sum, multiplier, false)),
+        );
     }
     means
 }

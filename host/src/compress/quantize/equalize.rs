@@ -103,7 +103,7 @@ impl Columns {
     fn of(op: &Op, channels: usize) -> Self {
         match op {
             Op::Conv2d(conv) => {
-                let (each, inputs) = (conv.kernel * conv.kernel, conv.inputs / conv.groups);
+                let (each, inputs) = (conv.kernel.iter().product(), conv.inputs / conv.groups);
                 Self {
                     each,
                     inputs,
@@ -152,25 +152,13 @@ mod tests {
 
     /// conv, ReLU, depthwise conv, ReLU, pool, flatten, linear.
     fn chain() -> Network {
-        let conv = Conv2d {
-            inputs: 2,
-            outputs: 6,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-            groups: 1,
-            bias: false,
-        };
+        let conv = Conv2d::square(2, 6, 3);
         let depthwise = Conv2d {
             inputs: 6,
             groups: 6,
             ..conv
         };
-        let pool = Pool {
-            kernel: 2,
-            stride: 2,
-            padding: 0,
-        };
+        let pool = Pool::new(2, 2);
         let (mut b, x) = GraphBuilder::new([2, 4, 4]);
         let x = b.conv("first", x, conv);
         let x = b.relu("relu", x);

@@ -56,7 +56,10 @@ impl Histogram {
         };
         let counts = numbers.par_chunks(1 << 16).map(count);
         let counts = counts.reduce(|| vec![0; BINS], merge);
-        self.counts.iter_mut().zip(counts).for_each(|(a, b)| *a += b);
+        self.counts
+            .iter_mut()
+            .zip(counts)
+            .for_each(|(a, b)| *a += b);
     }
 }
 

@@ -56,7 +56,8 @@ impl Method {
 /// Ends of the range that leave the same share of the numbers outside on each side that has numbers.
 fn percentile(histogram: &Histogram, percent: f64) -> (f32, f32) {
     let total: u64 = histogram.counts.iter().sum();
-    let sides = f64::from(u8::from(histogram.low < 0.0)) + f64::from(u8::from(histogram.high > 0.0));
+    let sides =
+        f64::from(u8::from(histogram.low < 0.0)) + f64::from(u8::from(histogram.high > 0.0));
     let outside = total as f64 * (1.0 - percent / 100.0) / sides;
     let counts = &histogram.counts;
     let low = f64::from(histogram.low) + cut(counts.iter(), outside) * histogram.width();
@@ -107,7 +108,11 @@ fn best(
 
 /// Sum of squared differences between numbers and what their codes stand for.
 fn squared_error(histogram: &Histogram, affine: Affine) -> f64 {
-    let counted = histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    let counted = histogram
+        .counts
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0);
     counted
         .map(|(bin, &count)| {
             let number = histogram.middle(bin);

@@ -28,7 +28,12 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn new(layer: &Layer) -> Self {
         let depth = layer.weight.len() / layer.bias.len().max(1);
-        let magnitudes = |filter: &[i8]| filter.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>();
+        let magnitudes = |filter: &[i8]| {
+            filter
+                .iter()
+                .map(|w| i64::from(w.unsigned_abs()))
+                .sum::<i64>()
+        };
         let filters = layer.weight.chunks_exact(depth.max(1));
         let largest: i64 = filters.map(magnitudes).max().unwrap_or(0);
         let bits = if largest * layer.input.reach() <= EXACT {
@@ -78,7 +83,14 @@ impl Sums {
                 Op::Conv2d(conv) => {
                     let geo = conv.geometry(batch, size);
                     product.resize(batch * geo.output_len(), 0.0);
-                    conv::forward(&geo, &digit, &self.weight, None, &mut self.packed, &mut product);
+                    conv::forward(
+                        &geo,
+                        &digit,
+                        &self.weight,
+                        None,
+                        &mut self.packed,
+                        &mut product,
+                    );
                 }
                 _ => {
                     let inputs = codes.len() / batch.max(1);
@@ -111,7 +123,7 @@ mod tests {
 
     use super::super::affine::Affine;
     use super::*;
-    use crate::graph::Conv2d;
+    use crate::graph::{Border, Conv2d};
 
     /// The definition, loop by loop; channels last.
     fn plain(conv: &Conv2d, layer: &Layer, codes: &[u8], [h, w]: [usize; 2]) -> Vec<i32> {
@@ -124,21 +136,23 @@ mod tests {
         {
             let mut sum = layer.bias[o];
             for i in 0..ins {
-                for (ky, kx) in (0..conv.kernel).flat_map(|y| (0..conv.kernel).map(move |x| (y, x))) {
-                    let (y, x) = (oy * conv.stride + ky, ox * conv.stride + kx);
-                    let (Some(y), Some(x)) =
-                        (y.checked_sub(conv.padding), x.checked_sub(conv.padding))
-                    else {
+                let [kh, kw] = conv.kernel;
+                for (ky, kx) in (0..kh).flat_map(|y| (0..kw).map(move |x| (y, x))) {
+                    let [y, x] = [(oy, ky), (ox, kx)]
+                        .map(|(at, tap)| at * conv.stride + tap * conv.dilation);
+                    let (Some(y), Some(x)) = (
+                        y.checked_sub(conv.padding.top),
+                        x.checked_sub(conv.padding.left),
+                    ) else {
                         continue;
                     };
                     if y >= h || x >= w {
                         continue;
                     }
                     let code = codes[(y * w + x) * conv.inputs + o / outs * ins + i];
-                    let weight =
-                        layer.weight[((o * ins + i) * conv.kernel + ky) * conv.kernel + kx];
-                    sum += (i32::from(code) - i32::from(layer.input.zero_point))
-                        * i32::from(weight);
+                    let weight = layer.weight[((o * ins + i) * kh + ky) * kw + kx];
+                    sum +=
+                        (i32::from(code) - i32::from(layer.input.zero_point)) * i32::from(weight);
                 }
             }
             sums.push(sum);
@@ -152,13 +166,13 @@ mod tests {
         fn convolutions_equal_the_definition(
             seed: u64,
             [ins, outs, groups] in [1usize..5, 1..5, 1..4],
-            [kernel, stride, padding] in [1usize..5, 1..4, 0..3],
-            [h, w] in [4usize..9, 4..9],
+            [kernel, stride, padding, dilation] in [1usize..4, 1..4, 0..3, 1..3],
+            [h, w] in [5usize..9, 5..9],
             zero_point: u8,
         ) {
             let conv = Conv2d {
                 inputs: ins * groups, outputs: outs * groups,
-                kernel, stride, padding, groups, bias: true,
+                kernel: [kernel; 2], stride, padding: Border::all(padding), dilation, groups, bias: true,
             };
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let layer = Layer {

@@ -56,7 +56,10 @@ fn integers_stay_near_the_floats_and_the_file_computes_the_integers() {
         let quantized = calibrator.quantize(Method::Mse, &BTreeSet::new()).unwrap();
         let logits = integers(&quantized, &pixels);
         let rounded = compare(&logits, &float, 7).unwrap();
-        assert!(rounded.difference < 0.1 * span(&float), "{name}: {rounded:?}");
+        assert!(
+            rounded.difference < 0.1 * span(&float),
+            "{name}: {rounded:?}"
+        );
         assert!(rounded.difference > 0.0, "{name}: nothing was rounded");
 
         let onnx = to_onnx_int8(&quantized, "test", &Labels::fer2013(), &input).unwrap();
@@ -64,7 +67,10 @@ fn integers_stay_near_the_floats_and_the_file_computes_the_integers() {
         let tract = model.logits(&pixels, IMAGES).unwrap();
         let exported = compare(&logits, &tract, 7).unwrap();
         // floats that fall on the border of two codes go either way
-        assert!(exported.difference < 0.02 * span(&float), "{name}: {exported:?}");
+        assert!(
+            exported.difference < 0.02 * span(&float),
+            "{name}: {exported:?}"
+        );
         assert!(exported.same_argmax + 1 >= IMAGES, "{name}: {exported:?}");
     }
 }
@@ -184,13 +190,26 @@ fn what_cannot_be_calibrated_is_refused() {
             .err()
             .map(|e| e.to_string())
     };
-    assert!(refused(&network, &[]).unwrap().contains("at least one image"));
+    assert!(
+        refused(&network, &[])
+            .unwrap()
+            .contains("at least one image")
+    );
     let calibrator = Calibrator::new(&network, input, &pixels).unwrap();
     for percent in [50.0, 100.1, f64::NAN] {
         let error = calibrator.quantize(Method::Percentile(percent), &BTreeSet::new());
-        assert!(matches!(error, Err(QuantizeError::Percentile(_))), "{percent}");
+        assert!(
+            matches!(error, Err(QuantizeError::Percentile(_))),
+            "{percent}"
+        );
     }
-    let last = prepared(&network).graph.nodes().last().unwrap().name.clone();
+    let last = prepared(&network)
+        .graph
+        .nodes()
+        .last()
+        .unwrap()
+        .name
+        .clone();
     network
         .weights
         .get_mut(&format!("{last}.bias"))

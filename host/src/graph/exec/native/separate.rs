@@ -112,7 +112,10 @@ mod tests {
         let network = init::fresh(build(&arch, 7).unwrap(), 5);
         let mut engine = NodeEngine::new(&network);
         let error = engine.apply(NodeId(1), &[&[0.0; 3]], 1).unwrap_err();
-        assert!(matches!(error, ExecError::Length { found: 3, .. }), "{error}");
+        assert!(
+            matches!(error, ExecError::Length { found: 3, .. }),
+            "{error}"
+        );
         assert!(engine.apply(NodeId(1), &[], 1).is_err());
     }
 }

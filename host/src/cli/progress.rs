@@ -33,14 +33,17 @@ impl Progress {
         if let Some(metrics) = &report.epoch_metrics {
             let percent = |key: &str| 100.0 * metrics[key].as_f64().unwrap_or(f64::NAN);
             let number = |key: &str| metrics[key].as_f64().unwrap_or(f64::NAN);
+            let validation = match metrics["validation_accuracy"].as_f64() {
+                Some(share) => format!("validation {:.2} %", 100.0 * share),
+                None => "no validation".into(),
+            };
             self.bar.suspend(|| {
                 tracing::info!(
-                    "epoch {}/{}: loss {:.4}, training {:.2} %, validation {:.2} %, {:.0} images/s, {} left",
+                    "epoch {}/{}: loss {:.4}, training {:.2} %, {validation}, {:.0} images/s, {} left",
                     metrics["epoch"],
                     report.epoch.1,
                     number("train_loss"),
                     percent("train_accuracy"),
-                    percent("validation_accuracy"),
                     report.images_per_second,
                     clock(report.left)
                 );

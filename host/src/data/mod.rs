@@ -6,7 +6,7 @@
 //! | folders of class folders, any image format | [`folder`] |
 //! | CK+48 folders (subject and sequence in the file name) | [`folder`] with [`ck48`] |
 //! | JAFFE, `jaffe:DIR`, and KDEF, `kdef:ANGLES:DIR`, by file name | [`named`] |
-//! | FER2013 with FER+ votes, `votes:MODE:VOTES:DATA` | [`votes`] |
+//! | FER2013 with FER+ votes, `votes:MODE:VOTES:DATA`, or in FER+'s folders, `ferplus:MODE:DIR` | [`votes`] |
 //! | drawn faces, `synth:SEED:COUNT` | [`synth`] |
 //!
 //! [`open`] picks the reader from what it finds, never from a file's suffix. [`folds`] and [`part`]
@@ -87,8 +87,8 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, DataError> {
 }
 
 /// Like [`load`], and also takes `synth:SEED:COUNT` (for example `synth:7:700`): drawn faces,
-/// made in memory; `jaffe:DIR` and `kdef:ANGLES:DIR`; and `votes:MODE:VOTES:DATA`, FER2013 with the
-/// labels that a [`votes::LabelMode`] makes of FER+'s votes.
+/// made in memory; `jaffe:DIR` and `kdef:ANGLES:DIR`; `votes:MODE:VOTES:DATA`, FER2013 with the labels
+/// that a [`votes::LabelMode`] makes of FER+'s votes, and `ferplus:MODE:DIR`, FER+'s own folders.
 ///
 /// # Errors
 /// As [`load`]; an error that names what is wrong with a specification.
@@ -107,6 +107,8 @@ pub fn open(spec: &str, options: &LoadOptions) -> Result<Loaded, DataError> {
         named::load_kdef(spec, options)?
     } else if spec.starts_with(votes::PREFIX) {
         votes::load(spec, options)?
+    } else if spec.starts_with(votes::FOLDERS) {
+        votes::load_folders(spec, options)?
     } else {
         // tells its notes itself
         return load(Path::new(spec), options);

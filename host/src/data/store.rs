@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use super::dataset::{Dataset, Item, Split};
 use super::error::DataError;
-use super::votes::Votes;
+use super::votes::{LABEL_FILE, Votes, folder_of};
 
 /// The folder of a split, as [`Split::from_folder`] reads it.
 fn split_folder(split: Split) -> &'static str {
@@ -30,10 +30,17 @@ fn split_folder(split: Split) -> &'static str {
 pub fn write_folders(root: &Path, dataset: &Dataset) -> Result<usize, DataError> {
     let names = dataset.labels().names();
     make_empty(root)?;
+    // a class without an image keeps its folder, so that the same classes are read again
+    for split in Split::ALL {
+        if dataset.items().iter().any(|item| item.split == split) {
+            for class in names {
+                make(&root.join(split_folder(split)).join(class))?;
+            }
+        }
+    }
     for (index, item) in dataset.items().iter().enumerate() {
         let class = &names[usize::from(item.label)];
         let folder = root.join(split_folder(item.split)).join(class);
-        make(&folder)?;
         let path = folder.join(format!("{}.png", name_of(index, item)));
         write_png(&path, dataset.image(index), dataset.tile())?;
     }
@@ -55,11 +62,7 @@ pub fn write_ferplus(
     make_empty(root)?;
     let mut written = Split::ALL.map(|split| (split, 0));
     for (split, count) in &mut written {
-        let folder = root.join(match split {
-            Split::Training => "FER2013Train",
-            Split::PublicTest => "FER2013Valid",
-            Split::PrivateTest => "FER2013Test",
-        });
+        let folder = root.join(folder_of(*split));
         let side = dataset.tile();
         let mut table = String::new();
         for &(index, row) in pairs.iter().filter(|(_, row)| row.split == *split) {
@@ -83,7 +86,7 @@ pub fn write_ferplus(
             *count += 1;
         }
         if *count > 0 {
-            let path = folder.join("label.csv");
+            let path = folder.join(LABEL_FILE);
             write_atomic(&path, |out| out.write_all(table.as_bytes()))
                 .map_err(|source| DataError::io(&path, source))?;
         }

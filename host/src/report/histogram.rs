@@ -28,7 +28,7 @@ pub fn histogram_picture(summary: &Summary, title: &str) -> Svg {
         .iter()
         .map(|name| text_width(name, LABEL))
         .fold(0.0, f32::max);
-    let counted = text_width("100000  100.0%", LABEL);
+    let counted = text_width("100000, 100.0%", LABEL);
     let panel = widest + 10.0 + LONGEST + 8.0 + counted + PAD;
     let title = shorten(title, LONGEST_TITLE);
     let width =
@@ -50,7 +50,7 @@ pub fn histogram_picture(summary: &Summary, title: &str) -> Svg {
             canvas.text(bars - 10.0, base, TextStyle::new(LABEL, Anchor::End), name);
             let length = LONGEST * count as f32 / most as f32;
             canvas.rect(bars, y + (ROW.0 - ROW.1) / 2.0, length, ROW.1, BAR);
-            let text = format!("{count}  {}", share(count as u64, split.images as u64));
+            let text = format!("{count}, {}", share(count as u64, split.images as u64));
             canvas.text(bars + length + 8.0, base, start(LABEL).fill(MUTED), &text);
         }
     }
@@ -70,7 +70,7 @@ mod tests {
         for part in [
             "Training: 112 images",
             "PublicTest: 14 images",
-            "16  14.3%",
+            "16, 14.3%",
             "surprise",
         ] {
             assert!(text.contains(part), "{part}");

@@ -12,7 +12,7 @@ use serde_json::json;
 /// Count what each labelling rule keeps of FER+'s votes, by split and class; needs no images.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// FER+'s votes: fer2013new.csv
+    /// FER+'s votes: fer2013new.csv, or a folder with FER2013Train/label.csv and its like
     #[arg(value_name = "VOTES")]
     votes: PathBuf,
     /// Print JSON instead of tables

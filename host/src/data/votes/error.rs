@@ -42,8 +42,8 @@ pub enum VotesError {
         /// Rows of it among the images.
         images: usize,
     },
-    /// The images have other labels than FER2013.
-    #[error("FER+ votes belong to FER2013, the images have the classes {found}")]
+    /// The images have other classes than FER2013.
+    #[error("expected FER2013's images with its seven classes, found {found}")]
     Images {
         /// Their classes.
         found: String,
@@ -60,9 +60,9 @@ pub enum VotesError {
         /// What was given.
         found: String,
     },
-    /// A `votes:` specification that does not parse.
+    /// A `votes:` or `ferplus:` specification that does not parse.
     #[error(
-        "{found:?}: expected votes:MODE:VOTES:DATA, where VOTES has no colon, such as votes:majority:fer2013new.csv:fer2013.csv"
+        "{found:?}: expected votes:MODE:VOTES:DATA, where VOTES has no colon, or ferplus:MODE:DIR"
     )]
     Spec {
         /// What was given.

@@ -2,14 +2,18 @@
 //!
 //! Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
 //! Distribution" (2016). `fer2013new.csv` has a row for each row of `fer2013.csv`, in the same order,
-//! and no pixels; [`join`] puts the two together.
+//! and no pixels; [`join`] puts the two together. FER+'s own program makes folders of PNG files with their
+//! votes instead, which [`load_folders`] reads.
 
 mod error;
+mod folders;
 mod join;
 mod read;
 mod rules;
 
 pub use error::VotesError;
+pub use folders::{FOLDERS, load_folders};
+pub(super) use folders::{LABEL_FILE, folder_of};
 pub(super) use join::pair;
 pub use join::{join, load, parse_spec, spec};
 pub use read::{Row, Votes};

@@ -49,26 +49,18 @@ pub struct Votes {
 }
 
 impl Votes {
-    /// Reads a votes file.
+    /// Reads a votes file, or the `label.csv` files of a folder in FER+'s own layout.
     ///
     /// # Errors
     /// Names the file, and the line with what was expected and found.
     pub fn load(path: &Path) -> Result<Self, VotesError> {
-        let io = |source| VotesError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut text = Vec::new();
-        let file = std::fs::File::open(path).map_err(io)?;
-        file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(io)?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(VotesError::Line {
+        if path.is_dir() {
+            return Ok(Self {
                 path: path.to_owned(),
-                line: 1,
-                problem: format!("the file has more than {MAX_FILE} bytes"),
+                rows: super::folders::read(path)?,
             });
         }
-        Self::parse(path, &text)
+        Self::parse(path, &read_limited(path)?)
     }
 
     /// Reads votes from memory; `path` only names them in errors.
@@ -77,11 +69,7 @@ impl Votes {
     /// As [`Votes::load`].
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self, VotesError> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let wrong = |line: usize, problem: String| VotesError::Line {
-            path: path.to_owned(),
-            line: line + 1,
-            problem,
-        };
+        let wrong = |line: usize, problem: String| wrong_line(path, line + 1, problem);
         let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let header = lines.next().unwrap_or_default();
         let names = header.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
@@ -129,8 +117,17 @@ fn row(line: &[u8]) -> Result<Row, String> {
             excerpt(usage)
         )
     })?;
+    Ok(Row {
+        split,
+        name: String::from_utf8_lossy(name).into_owned(),
+        votes: votes_of(counts)?,
+    })
+}
+
+/// Ten votes in the header's order.
+pub(super) fn votes_of(fields: &[&[u8]; COLUMNS]) -> Result<[u8; COLUMNS], String> {
     let mut votes = [0; COLUMNS];
-    for ((vote, field), column) in votes.iter_mut().zip(counts).zip(&HEADER[2..]) {
+    for ((vote, field), column) in votes.iter_mut().zip(fields).zip(&HEADER[2..]) {
         let number = std::str::from_utf8(field).ok().and_then(|t| t.parse().ok());
         *vote = number.filter(|&n: &u8| n <= MAX_VOTES).ok_or_else(|| {
             format!(
@@ -139,11 +136,31 @@ fn row(line: &[u8]) -> Result<Row, String> {
             )
         })?;
     }
-    Ok(Row {
-        split,
-        name: String::from_utf8_lossy(name).into_owned(),
-        votes,
-    })
+    Ok(votes)
+}
+
+/// Reads a whole file that is not too large for votes.
+pub(super) fn read_limited(path: &Path) -> Result<Vec<u8>, VotesError> {
+    let io = |source| VotesError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(io)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut text).map_err(io)?;
+    if text.len() as u64 > MAX_FILE {
+        let problem = format!("the file has more than {MAX_FILE} bytes");
+        return Err(wrong_line(path, 1, problem));
+    }
+    Ok(text)
+}
+
+pub(super) fn wrong_line(path: &Path, line: usize, problem: String) -> VotesError {
+    VotesError::Line {
+        path: path.to_owned(),
+        line,
+        problem,
+    }
 }
 
 #[cfg(test)]

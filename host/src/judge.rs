@@ -249,6 +249,28 @@ impl Candidate {
         )?)
     }
 
+    /// Judges the network on random variants of the images at `indices`, as [`predict::drawn`] does.
+    ///
+    /// # Errors
+    /// When there are none, or their classes or size are not the network's.
+    pub fn evaluate_drawn(
+        &mut self,
+        dataset: &Dataset,
+        indices: &[usize],
+        draws: predict::Draws<'_>,
+    ) -> Result<Evaluation, JudgeError> {
+        self.check(dataset, indices)?;
+        let input = self.input;
+        let predict = |pixels: &[f32], batch| self.predict(pixels, batch);
+        let logits = predict::drawn(dataset, indices, &input, draws, predict)?;
+        let targets = predict::targets(dataset, indices);
+        Ok(Evaluation::from_logits(
+            dataset.labels(),
+            &logits,
+            &targets,
+        )?)
+    }
+
     /// Logits `[indices, classes]` of the images at `indices`, averaged over their crops.
     ///
     /// # Errors
@@ -259,6 +281,13 @@ impl Candidate {
         indices: &[usize],
         crops: Crops,
     ) -> Result<Vec<f32>, JudgeError> {
+        self.check(dataset, indices)?;
+        let input = self.input;
+        let predict = |pixels: &[f32], batch| self.predict(pixels, batch);
+        predict::logits(dataset, indices, &input, crops, predict)
+    }
+
+    fn check(&self, dataset: &Dataset, indices: &[usize]) -> Result<(), JudgeError> {
         if dataset.labels() != &self.labels {
             return Err(JudgeError::Data {
                 data: dataset.labels().names().join(" "),
@@ -274,8 +303,6 @@ impl Candidate {
         if indices.is_empty() {
             return Err(JudgeError::Empty);
         }
-        let input = self.input;
-        let predict = |pixels: &[f32], batch| self.predict(pixels, batch);
-        predict::logits(dataset, indices, &input, crops, predict)
+        Ok(())
     }
 }

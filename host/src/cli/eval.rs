@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use fer_models::Crops;
+use fer_tools::augment::Augment;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::judge::Candidate;
+use fer_tools::predict::Draws;
 use fer_tools::report::{Svg, confusion_picture};
 
 use super::exit::Usage;
+use super::train::augmentations;
 use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
@@ -19,6 +22,8 @@ Examples:
     fer-tools eval models/zoo/vgg19-lite fer2013.csv.xz
   A checkpoint, ten crops, with its confusion matrix as a picture:
     fer-tools eval runs/vgg19/best.safetensors fer2013.csv --crops ten --picture confusion.svg
+  As Residual Masking Network is tested: ten draws of its training augmentation
+    fer-tools eval best.safetensors fer2013.csv --draws 10 --augment rot30
   A network of FER+'s eight classes, by majority:
     fer-tools eval runs/ferplus/best.safetensors fer2013.csv --ferplus fer2013new.csv";
 
@@ -31,6 +36,15 @@ pub(crate) struct Args {
     /// Crops of each face; what the manifest says if not given, for a checkpoint the centre
     #[arg(long, value_enum)]
     crops: Option<CropsName>,
+    /// Judge on N random variants of each face instead, and average their probabilities
+    #[arg(long, value_name = "N", conflicts_with = "crops", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    draws: Option<u16>,
+    /// How they vary
+    #[arg(long, requires = "draws", default_value = "rot30", value_parser = augmentations())]
+    augment: String,
+    /// The same seed draws the same variants
+    #[arg(long, requires = "draws", default_value_t = 1)]
+    seed: u64,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -104,14 +118,26 @@ pub(crate) fn run(args: Args) -> Result<()> {
     args.picture.as_deref().map(is_png).transpose()?;
     let Judged { model, split, .. } = &args.judged;
     let (mut candidate, dataset) = args.judged.open()?;
+    let indices = dataset.indices(*split);
     let crops = args
         .crops
         .map(Crops::from)
         .or(candidate.crops())
         .unwrap_or(Crops::Center);
-    let evaluation = candidate
-        .evaluate(&dataset, &dataset.indices(*split), crops)
-        .with_context(|| args.judged.subject())?;
+    let evaluation = match args.draws {
+        Some(count) => {
+            let augment = Augment::named(&args.augment)
+                .ok_or_else(|| Usage(format!("no augmentation is called {}", args.augment)))?;
+            let draws = Draws {
+                augment: &augment,
+                count: count.into(),
+                seed: args.seed,
+            };
+            candidate.evaluate_drawn(&dataset, &indices, draws)
+        }
+        None => candidate.evaluate(&dataset, &indices, crops),
+    }
+    .with_context(|| args.judged.subject())?;
     if let Some(path) = &args.picture {
         let title = format!("{split} {}", name_of(model));
         save(&confusion_picture(&evaluation, &title), path)?;
@@ -122,15 +148,21 @@ pub(crate) fn run(args: Args) -> Result<()> {
         value["model"] = model.display().to_string().into();
         value["data"] = args.judged.spec()?.into();
         value["split"] = split.name().into();
-        value["crops"] = crops.count().into();
+        match args.draws {
+            Some(count) => {
+                value["draws"] = count.into();
+                value["augment"] = args.augment.as_str().into();
+                value["seed"] = args.seed.into();
+            }
+            None => value["crops"] = crops.count().into(),
+        }
         writeln!(out, "{value}")?;
     } else {
-        let crops = crops.count();
-        writeln!(
-            out,
-            "{} on {split}, {crops} crop(s) a face",
-            model.display()
-        )?;
+        let how = match args.draws {
+            Some(count) => format!("{count} draws of {} a face", args.augment),
+            None => format!("{} crop(s) a face", crops.count()),
+        };
+        writeln!(out, "{} on {split}, {how}", model.display())?;
         write!(out, "{}", evaluation.table())?;
     }
     Ok(())

@@ -163,7 +163,7 @@ impl From<PrecisionName> for Precision {
 }
 
 /// The names of augmentations, each with what it does.
-fn augmentations() -> PossibleValuesParser {
+pub(super) fn augmentations() -> PossibleValuesParser {
     let named = |preset: &Preset| PossibleValue::new(preset.name).help(preset.about);
     PossibleValuesParser::new(PRESETS.iter().map(named))
 }

@@ -2,6 +2,7 @@
 # Builds fer-edge for 64-bit ARM (Raspberry Pi OS, Jetson) on an amd64 Debian, and runs it in emulation.
 #
 #   tools/cross-aarch64.sh release    the program to deliver, static; about 30 minutes of processor time
+#   tools/cross-aarch64.sh kernels    only the kernels' tests, with and without the dot product; a minute
 #   tools/cross-aarch64.sh check      hardly optimised, a quarter of that; the demo must decide as on amd64
 #
 # gcc-aarch64-linux-gnu and libc6-dev-arm64-cross link it, qemu-user-static runs it; FER_NO_SKIP=1 turns one that is
@@ -9,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mode=${1:?release or check}
+mode=${1:?release, kernels or check}
 target=aarch64-unknown-linux-gnu
 folder=${CARGO_TARGET_DIR:-target}
 
@@ -24,13 +25,14 @@ skip() {
     exit 0
 }
 
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Ctarget-feature=+crt-static"
+
 build() { # build PROFILE FLAGS...
     local profile=$1
     shift
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
-        CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
-        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Ctarget-feature=+crt-static" \
-        cargo build --locked --bin fer-edge --target $target --profile "$profile" "$@"
+    cargo build --locked --bin fer-edge --target $target --profile "$profile" "$@"
 }
 
 # Label and number of each face of each frame of the demo.
@@ -50,11 +52,21 @@ release)
     build release
     binary=$folder/$target/release/fer-edge
     ;;
+kernels)
+    command -v qemu-aarch64-static >/dev/null || skip "no qemu-aarch64-static (Debian: qemu-user-static): no kernel was tested"
+    # the A72 has no dot product, the A76 has
+    for cpu in cortex-a72 cortex-a76; do
+        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -cpu $cpu" \
+            cargo test --locked -p fer-kernels --lib --tests --target $target
+    done
+    exit 0
+    ;;
 check)
     # Optimised is only what the demo spends its time in: the rest compiles four times as fast without.
     build dev --config profile.dev.opt-level=1 --config profile.dev.debug=false \
         --config profile.dev.incremental=false --config 'profile.dev.package."*".opt-level=0' \
-        --config profile.dev.package.rustface.opt-level=3 --config profile.dev.package.tract-linalg.opt-level=3
+        --config profile.dev.package.fer-kernels.opt-level=3 --config profile.dev.package.rustface.opt-level=3 \
+        --config profile.dev.package.tract-linalg.opt-level=3
     binary=$folder/$target/debug/fer-edge
     command -v qemu-aarch64-static >/dev/null || skip "no qemu-aarch64-static (Debian: qemu-user-static): the ARM program was built, not run"
     native=$(ls -t "$folder"/{release,debug}/fer-edge 2>/dev/null | head -n 1 || true)
@@ -67,6 +79,6 @@ check)
     echo "$(grep -c label "$folder/decisions.arm64") decisions of the demo on ARM, all as on amd64"
     tools/packaging/build-deb.sh "$binary" arm64 "$folder/debian"
     ;;
-*) fail "expected release or check, found $mode" ;;
+*) fail "expected release, kernels or check, found $mode" ;;
 esac
 ls -l "$binary"

@@ -28,6 +28,10 @@ pub(crate) struct Tile {
 #[derive(Debug)]
 pub(crate) struct Places {
     pub(crate) pixels: Vec<Pixel>,
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only AMX takes tiles")
+    )]
     pub(crate) tiles: Vec<Tile>,
     /// For each picture, how many pixels or tiles it and those before it have.
     ends: Vec<usize>,

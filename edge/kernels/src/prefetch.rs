@@ -11,7 +11,7 @@ pub(crate) const LINE: usize = 64;
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T, bytes: usize) {
     for line in 0..bytes.div_ceil(LINE) {
-        let _at = at.cast::<u8>().wrapping_add(AHEAD + line * LINE);
+        let _at = at.addr().wrapping_add(AHEAD + line * LINE);
         // Spelt in assembly, since compilers take the intrinsic for a write to any memory, and then keep the sums of a tile
         // there instead of in registers.
         #[cfg(target_arch = "x86_64")]

@@ -18,7 +18,7 @@ fn integers_equal_the_plain_loops_exactly() {
         let mut random = Random(seed);
         let case = Case::random(&mut random);
         let (from, to) = (random.byte(), random.byte());
-        let relu = random.bits() % 2 == 0;
+        let relu = random.bits().is_multiple_of(2);
         let count =
             case.outputs * case.input.channels * case.window.kernel.iter().product::<usize>();
         let weights: Vec<i8> = (0..count).map(|_| random.weight()).collect();
@@ -93,7 +93,7 @@ fn floats_equal_the_plain_loops_nearly() {
     for seed in 0..cases() {
         let mut random = Random(seed);
         let case = Case::random(&mut random);
-        let relu = random.bits() % 2 == 0;
+        let relu = random.bits().is_multiple_of(2);
         let depth = case.input.channels * case.window.kernel.iter().product::<usize>();
         let weights: Vec<f32> = (0..case.outputs * depth).map(|_| random.float()).collect();
         let bias: Vec<f32> = (0..case.outputs).map(|_| random.float()).collect();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,14 +14,17 @@ use fer_models::machine;
 
 use super::choices::{ConfigChoice, DetectorChoice, ModelChoice};
 use super::{Failure, configuration};
+use pixels::Operators;
 
 mod mjpeg;
+mod pixels;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Runs the demo's 320x240 frames through every stage on one thread, without \
     output; then the same as a webcam's 640x480 Motion JPEG, from the picture in memory to the line \
-    of JSON.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite"
+    of JSON.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite\n  fer-edge bench \
+    --pixels faces.f32 --operators tract"
 )]
 pub(super) struct BenchArgs {
     #[command(flatten)]
@@ -32,6 +36,15 @@ pub(super) struct BenchArgs {
     /// Frames of the demo to measure, after five to warm up
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=205))]
     frames: u64,
+    /// Measure the classifier alone, on faces of 32-bit floats, as the model's input wants them; prints JSON
+    #[arg(long, value_name = "FILE")]
+    pixels: Option<PathBuf>,
+    /// Whose operators run the model
+    #[arg(long, value_enum, default_value = "auto", requires = "pixels")]
+    operators: Operators,
+    /// Runs to measure
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "pixels")]
+    runs: u64,
 }
 
 /// Frames before the measurement: caches and buffers fill, the processor's clock rises.
@@ -47,6 +60,9 @@ struct Samples {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    if let Some(pixels) = &args.pixels {
+        return pixels::run(args.model.path(), pixels, args.operators, args.runs);
+    }
     let mut flags = args.detector.values()?;
     flags.extend(args.model.values());
     let config = args.config.load(flags)?.config;

@@ -1,7 +1,7 @@
 //! Flags that several subcommands share, and what they stand for.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use fer_edge::config::{
@@ -96,6 +96,11 @@ impl ModelChoice {
         path.map(|path| ("model.path", path.as_ref().into(), "--model"))
             .into_iter()
             .collect()
+    }
+
+    /// The model folder that the flag names.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.model.as_deref()
     }
 
     /// The model that the flag names, whatever the configuration says.

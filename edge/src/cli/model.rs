@@ -19,12 +19,12 @@ pub(super) struct ModelArgs {
 }
 
 pub(super) fn run(args: &ModelArgs) -> Result<(), Failure> {
-    let (package, _) = args.model.load()?;
-    let text = summary(&package);
+    let (package, classifier) = args.model.load()?;
+    let text = summary(&package, classifier.runs_on());
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-fn summary(package: &ModelPackage) -> String {
+fn summary(package: &ModelPackage, runs_on: &str) -> String {
     let Manifest {
         name,
         labels,
@@ -68,6 +68,7 @@ fn summary(package: &ModelPackage) -> String {
             "precision",
             format!("{:?}, opset {}", model.precision, model.opset).to_lowercase(),
         ),
+        ("runs on", runs_on.to_owned()),
         ("sha256", model.sha256.clone()),
         ("accuracy", accuracy),
         ("data", provenance.dataset.clone()),

@@ -1,8 +1,27 @@
 //! Runs the classifier: preprocessed faces in, scores out.
 
+mod fuse;
+mod fused;
 mod tract;
 
+pub use fer_kernels::Isa;
 pub use tract::TractClassifier;
+
+/// Whose operators run a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// Our kernels on these instructions; tract's where the model has something that they don't know.
+    Kernels(Isa),
+    /// tract's.
+    Tract,
+}
+
+impl Default for Runner {
+    /// Our kernels on the fastest instructions here.
+    fn default() -> Self {
+        Self::Kernels(Isa::best())
+    }
+}
 
 /// Turns preprocessed faces into scores.
 pub trait Classifier {

@@ -4,22 +4,28 @@ use std::io::Cursor;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
+use fer_kernels::{Network, Shape};
 use fer_models::{ModelPackage, average_crops, softmax};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
-use super::{Classifier, InferError, LoadError};
+use super::{Classifier, InferError, LoadError, Runner};
+use super::{fuse, fused};
 
 /// An ONNX model on tract.
 ///
-/// The plan is made once, for the crops of one face, and runs once a face. Larger batches would gain
-/// next to nothing (compare the milliseconds a crop of `fer-edge bench` for models of one and of ten
-/// crops), would hold another copy of the packed weights each, and would stall the stream for the time
-/// of planning whenever a further face comes in.
+/// Networks that our kernels know run on them, as one operator in tract's plan; all faces of a frame run together then, since
+/// most of the time goes into fetching the weights. Others run on tract's own operators, face by face: larger batches would
+/// gain next to nothing there, would hold another copy of the packed weights each, and would stall the stream for the time of
+/// planning whenever a further face comes in.
 pub struct TractClassifier {
     state: TypedSimpleState,
     input: Arc<Tensor>,
+    /// `[crops, channels, crop, crop]` of one face.
+    face: [usize; 4],
+    together: bool,
+    runs_on: String,
     temperature: f32,
     mean: Vec<f32>,
 }
@@ -30,8 +36,16 @@ impl TractClassifier {
     /// # Errors
     /// Returns an error when the file is no usable model or disagrees with the manifest.
     pub fn load(package: &ModelPackage) -> Result<Self, LoadError> {
+        Self::load_on(package, Runner::default())
+    }
+
+    /// As [`TractClassifier::load`], with the operators of one's choice.
+    ///
+    /// # Errors
+    /// Returns an error when the file is no usable model or disagrees with the manifest.
+    pub fn load_on(package: &ModelPackage, runner: Runner) -> Result<Self, LoadError> {
         // tract 0.23.9 panics on some damaged files instead of returning an error
-        catch_unwind(|| Self::plan(package)).unwrap_or_else(|_| {
+        catch_unwind(|| Self::plan(package, runner)).unwrap_or_else(|_| {
             Err(LoadError::Graph {
                 file: package.manifest.model.file.clone(),
                 reason: "damaged: tract gave up on it".into(),
@@ -39,7 +53,12 @@ impl TractClassifier {
         })
     }
 
-    fn plan(package: &ModelPackage) -> Result<Self, LoadError> {
+    /// What it runs on: number format and instructions of our kernels, or tract's operators.
+    pub fn runs_on(&self) -> &str {
+        &self.runs_on
+    }
+
+    fn plan(package: &ModelPackage, runner: Runner) -> Result<Self, LoadError> {
         let manifest = &package.manifest;
         let file = &manifest.model.file;
         let graph = |e: TractError| LoadError::Graph {
@@ -48,19 +67,39 @@ impl TractClassifier {
         };
         let input = &manifest.input;
         let crops = manifest.decision.crops.count();
-        let shape = [crops, input.channels, input.crop, input.crop];
+        let face = [crops, input.channels, input.crop, input.crop];
 
-        let model = tract_onnx::onnx()
-            .model_for_read(&mut Cursor::new(package.onnx()))
+        let onnx = tract_onnx::onnx();
+        let proto = onnx
+            .proto_model_for_read(&mut Cursor::new(package.onnx()))
             .map_err(graph)?;
-        check_input(file, &model, shape)?;
+        let model = onnx.model_for_proto_model(&proto).map_err(graph)?;
+        check_input(file, &model, face)?;
         check_outputs(file, &model)?;
-        let plan = model
-            .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))
-            .and_then(InferenceModelExt::into_optimized)
-            .map_err(graph)?;
+        let network = match runner {
+            Runner::Kernels(isa) => fuse::network(&proto, input_shape(face), isa),
+            Runner::Tract => Err(fuse::Unfused("not asked for".into())),
+        };
+        let (plan, runs_on, together) = match network {
+            Ok(network) => {
+                let runs_on = describe(&network);
+                (fused::model(network).map_err(graph)?, runs_on, true)
+            }
+            Err(fuse::Unfused(reason)) => {
+                let plan = model
+                    .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), face))
+                    .and_then(InferenceModelExt::into_optimized)
+                    .map_err(graph)?;
+                tracing::debug!(reason, "the model runs on tract's own operators");
+                (plan, "tract".to_owned(), false)
+            }
+        };
         let output = plan.output_fact(0).map_err(graph)?;
-        let found: Vec<String> = output.shape.iter().map(ToString::to_string).collect();
+        let mut found: Vec<String> = output.shape.iter().map(ToString::to_string).collect();
+        if let (true, Some(batch)) = (together, found.first_mut()) {
+            // any number of crops, so also this
+            *batch = crops.to_string();
+        }
         let expected = [crops.to_string(), manifest.labels.len().to_string()];
         if found != expected {
             return Err(LoadError::Mismatch {
@@ -75,40 +114,81 @@ impl TractClassifier {
                 .into_runnable()
                 .and_then(|plan| plan.spawn())
                 .map_err(graph)?,
-            input: Arc::new(Tensor::zero::<f32>(&shape).map_err(graph)?),
+            input: Arc::new(Tensor::zero::<f32>(&face).map_err(graph)?),
+            face,
+            together,
+            runs_on,
             temperature: manifest.decision.temperature,
             mean: vec![0.0; manifest.labels.len()],
         })
     }
 
-    fn run(&mut self, face: &[f32], scores: &mut [f32]) -> TractResult<()> {
+    /// Runs whole faces, and makes a distribution of each one's logits.
+    fn run(&mut self, faces: &[f32], scores: &mut [f32]) -> TractResult<()> {
+        if self.input.len() != faces.len() {
+            let [crops, channels, height, width] = self.face;
+            let count = faces.len() / self.face.iter().product::<usize>();
+            let shape = [count * crops, channels, height, width];
+            self.input = Arc::new(Tensor::zero::<f32>(&shape)?);
+        }
         // The plan has let go of last time's input, so this writes in place.
         let input = Arc::make_mut(&mut self.input);
         input
             .try_as_plain_ram_mut()?
             .as_slice_mut::<f32>()?
-            .copy_from_slice(face);
+            .copy_from_slice(faces);
         let outputs = self
             .state
             .run(tvec!(TValue::from_const(Arc::clone(&self.input))))?;
         let logits = outputs[0].view();
-        average_crops(logits.as_slice::<f32>()?, &mut self.mean);
-        softmax(&self.mean, self.temperature, scores);
+        let labels = self.mean.len();
+        let rows = logits
+            .as_slice::<f32>()?
+            .chunks_exact(self.face[0] * labels);
+        for (logits, scores) in rows.zip(scores.chunks_exact_mut(labels)) {
+            average_crops(logits, &mut self.mean);
+            softmax(&self.mean, self.temperature, scores);
+        }
         Ok(())
+    }
+}
+
+/// Size of a picture of `[pictures, channels, rows, columns]`.
+fn input_shape([_, channels, height, width]: [usize; 4]) -> Shape {
+    Shape {
+        height,
+        width,
+        channels,
+    }
+}
+
+/// Number format and instructions.
+fn describe(network: &Network) -> String {
+    let isa = network.isa();
+    match network.convolutions() {
+        (_, 0) => format!("f32, {}", isa.float_name()),
+        (0, _) => format!("int8, {}", isa.int8_name()),
+        _ => format!("int8 and f32, {}", isa.int8_name()),
     }
 }
 
 impl Classifier for TractClassifier {
     fn classify(&mut self, faces: &[f32], scores: &mut Vec<f32>) -> Result<(), InferError> {
-        let face_len = self.input.len();
+        let face_len = self.face.iter().product::<usize>();
         let labels = self.mean.len();
         scores.clear();
         scores.resize(faces.len() / face_len * labels, 0.0);
-        for (face, row) in faces
-            .chunks_exact(face_len)
-            .zip(scores.chunks_exact_mut(labels))
+        let at_once = if self.together {
+            faces.len().max(face_len)
+        } else {
+            face_len
+        };
+        let rows = at_once / face_len * labels;
+        for (faces, rows) in faces
+            .chunks_exact(at_once)
+            .zip(scores.chunks_exact_mut(rows))
         {
-            self.run(face, row)
+            self.run(faces, rows)
                 .map_err(|e| InferError::Run(format!("{e:#}")))?;
         }
         if scores.iter().all(|score| score.is_finite()) {
@@ -182,6 +262,7 @@ fn check_outputs(file: &str, model: &InferenceModel) -> Result<(), LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fer_kernels::Isa;
     use fer_models::{Crops, Labels, Manifest, sha256_hex};
     use std::borrow::Cow;
 
@@ -215,6 +296,27 @@ mod tests {
         }
         classifier.classify(&[], &mut scores).unwrap();
         assert!(scores.is_empty());
+    }
+
+    #[test]
+    fn our_kernels_score_as_tracts_operators_with_all_instructions() {
+        let package = ModelPackage::embedded();
+        let len = package.manifest.decision.crops.count() * package.manifest.input.input_len();
+        let faces: Vec<f32> = (0..3 * len).map(|i| (i * i % 255) as f32 / 255.0).collect();
+        let scores = |runner| {
+            let mut classifier = TractClassifier::load_on(&package, runner).unwrap();
+            let mut scores = Vec::new();
+            classifier.classify(&faces, &mut scores).unwrap();
+            (classifier.runs_on().to_owned(), scores)
+        };
+        let (runs_on, expected) = scores(Runner::Tract);
+        assert_eq!(runs_on, "tract");
+        for isa in Isa::available() {
+            let (runs_on, scores) = scores(Runner::Kernels(isa));
+            assert_eq!(runs_on, format!("f32, {}", isa.float_name()));
+            let difference = expected.iter().zip(&scores).map(|(a, b)| (a - b).abs());
+            assert!(difference.fold(0.0, f32::max) < 1e-5, "{isa}");
+        }
     }
 
     #[test]

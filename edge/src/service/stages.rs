@@ -44,6 +44,8 @@ pub fn model(path: Option<&Path>) -> Result<(ModelPackage, TractClassifier), Sta
         folder: path.unwrap_or(Path::new("the embedded model")).to_owned(),
         error,
     })?;
+    let runs_on = classifier.runs_on();
+    tracing::info!(model = package.manifest.name, runs_on, "model loaded");
     Ok((package, classifier))
 }
 

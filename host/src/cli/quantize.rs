@@ -13,7 +13,7 @@ use fer_tools::compress::quantize::{
 };
 use fer_tools::compress::slim::Budget;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
-use fer_tools::export::{Exported, Form, Images, round_to_f16, write_form};
+use fer_tools::export::{Exported, Form, Images, round_to_f16, to_onnx, write_form};
 use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::{Engine, ExecError, NativeEngine, Params};
 use fer_tools::graph::fold::fold;
@@ -218,8 +218,8 @@ struct Report {
     kept_f32: Vec<String>,
     accuracy: Accuracies,
     bytes: usize,
-    /// Trained numbers, four bytes each.
-    f32_bytes: u64,
+    /// The file that `fer-tools export` writes.
+    f32_bytes: usize,
     verified_images: usize,
     same_decision: usize,
     logit_difference: f32,
@@ -312,7 +312,7 @@ impl Job<'_> {
             trials: found.trials,
             layers,
             kept_f32,
-            ..self.report(&exported, accuracy)
+            ..self.report(&exported, accuracy)?
         })
     }
 
@@ -332,7 +332,7 @@ impl Job<'_> {
             center,
             ten,
         };
-        Ok(self.report(&exported, accuracy))
+        self.report(&exported, accuracy)
     }
 
     /// Training images chosen by the seed, their centre crops.
@@ -420,8 +420,15 @@ impl Job<'_> {
         Ok(exported?)
     }
 
-    fn report(&self, exported: &Exported, accuracy: Accuracies) -> Report {
-        Report {
+    fn report(&self, exported: &Exported, accuracy: Accuracies) -> Result<Report> {
+        let Checkpoint {
+            network,
+            labels,
+            input,
+            ..
+        } = self.checkpoint;
+        let f32_bytes = to_onnx(&fold(network), &self.args.name, labels, input)?.len();
+        Ok(Report {
             model: self.args.out.display().to_string(),
             split: self.split.name().into(),
             trials: Vec::new(),
@@ -430,11 +437,11 @@ impl Job<'_> {
             kept_f32: Vec::new(),
             accuracy,
             bytes: exported.bytes,
-            f32_bytes: 4 * exported.manifest.model.parameters,
+            f32_bytes,
             verified_images: exported.agreement.images,
             same_decision: exported.agreement.same_argmax,
             logit_difference: exported.agreement.difference,
-        }
+        })
     }
 }
 
@@ -494,10 +501,11 @@ fn table(report: &Report) -> String {
     text += &line("one crop", a.f32_center, a.center);
     text += &line("ten crops", a.f32_ten, a.ten);
     text += &format!(
-        "{}: {} bytes, 1/{:.2} of the parameters in f32; tract decides the same on {} of {} images\n",
+        "{}: {} bytes, 1/{:.2} of the {} in f32; tract decides the same on {} of {} images\n",
         report.model,
         report.bytes,
         report.f32_bytes as f64 / report.bytes as f64,
+        report.f32_bytes,
         report.same_decision,
         report.verified_images
     );

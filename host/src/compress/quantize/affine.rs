@@ -37,7 +37,7 @@ impl Affine {
     }
 
     /// The code nearest to a number.
-    #[inline]
+    #[inline(always)]
     pub fn code(self, number: f32) -> u8 {
         let code = (number / self.scale).round_ties_even() + f32::from(self.zero_point);
         // `as` saturates, and makes 0 of what is not a number
@@ -45,14 +45,14 @@ impl Affine {
     }
 
     /// The number that a code stands for.
-    #[inline]
+    #[inline(always)]
     pub fn number(self, code: u8) -> f32 {
         f32::from(i16::from(code) - i16::from(self.zero_point)) * self.scale
     }
 
     /// The code of `sum · multiplier`, where `sum` counts products of codes and `multiplier` is their
     /// scale over this one's; with `rectified`, that of the larger of it and zero.
-    #[inline]
+    #[inline(always)]
     pub fn requantize(self, sum: i32, multiplier: f32, rectified: bool) -> u8 {
         let zero_point = f32::from(self.zero_point);
         let lowest = if rectified { 0.0 } else { -zero_point };

@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
 use super::affine::Affine;
 use super::demand::Place;
 use super::layer::Layer;
 use super::network::Quantized;
+use super::rows;
 use super::sums::Sums;
 use crate::graph::exec::{ExecError, NodeEngine};
 use crate::graph::{NodeId, Op};
@@ -31,7 +30,7 @@ impl Value {
     pub fn numbers(&self) -> std::borrow::Cow<'_, [f32]> {
         match self {
             Self::Float(numbers) => numbers.into(),
-            Self::Codes(codes, affine) => codes.iter().map(|&c| affine.number(c)).collect(),
+            Self::Codes(codes, affine) => rows::decode(codes, *affine).into(),
         }
     }
 }
@@ -151,11 +150,7 @@ impl<'a> IntegerEngine<'a> {
             return Ok(match target {
                 Some((to, rectified)) => {
                     let multipliers: Vec<f32> = steps.iter().map(|s| s / to.scale).collect();
-                    let codes = sums
-                        .par_iter()
-                        .enumerate()
-                        .map(|(i, &sum)| to.requantize(sum, multipliers[i % channels], rectified));
-                    Value::Codes(codes.collect(), to)
+                    Value::Codes(rows::requantize(&sums, &multipliers, to, rectified), to)
                 }
                 None => {
                     let numbers = sums.iter().zip(steps.iter().cycle());
@@ -189,7 +184,7 @@ impl<'a> IntegerEngine<'a> {
         }
         let numbers = self.float.apply(id, &slices, batch)?;
         Ok(match model.codes(id) {
-            Some(to) => Value::Codes(numbers.par_iter().map(|&n| to.code(n)).collect(), to),
+            Some(to) => Value::Codes(rows::code(&numbers, to), to),
             None => Value::Float(numbers),
         })
     }

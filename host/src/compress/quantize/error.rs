@@ -15,8 +15,11 @@ pub enum QuantizeError {
         /// The node's name.
         node: String,
     },
-    /// A weight or bias that is not a number.
-    #[error("node `{node}` has weights that are not finite")]
+    /// A layer whose sums cannot be counted.
+    #[error(
+        "node `{node}` cannot be summed in 32-bit integers: a weight or bias is not finite, or more \
+         than 33 155 weights meet in one output"
+    )]
     Weights {
         /// The node's name.
         node: String,

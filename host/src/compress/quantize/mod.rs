@@ -19,6 +19,7 @@ mod histogram;
 mod layer;
 mod network;
 mod range;
+mod rows;
 mod search;
 mod sensitivity;
 mod sums;

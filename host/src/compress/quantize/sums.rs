@@ -4,9 +4,8 @@
 //! magnitudes add up to less: in whatever order it is computed, it is exact. Where a layer's terms add
 //! up to more, its input is cut into digits of a few bits that are summed one by one.
 
-use rayon::prelude::*;
-
 use super::layer::Layer;
+use super::rows;
 use crate::graph::Op;
 use crate::ops::conv::{self, Packed};
 use crate::ops::matmul::{Mat, matmul};
@@ -64,21 +63,15 @@ impl Sums {
     ) -> Vec<i32> {
         let outputs = layer.bias.len();
         let digits = CODE_BITS.div_ceil(self.bits);
-        let zero_point = i32::from(layer.input.zero_point);
         let mut sums: Vec<i32> = Vec::new();
         let mut digit = vec![0.0f32; codes.len()];
         let mut product = Vec::new();
+        // added once, with the first digit
+        let mut bias = layer.bias.clone();
         for number in 0..digits {
             let (shift, last) = (number * self.bits, number + 1 == digits);
             let mask = if last { -1 } else { (1 << self.bits) - 1 };
-            digit
-                .par_chunks_mut(BLOCK)
-                .zip(codes.par_chunks(BLOCK))
-                .for_each(|(digit, codes)| {
-                    for (digit, &code) in digit.iter_mut().zip(codes) {
-                        *digit = (((i32::from(code) - zero_point) >> shift) & mask) as f32;
-                    }
-                });
+            rows::digit(codes, layer.input, shift, mask, &mut digit);
             match op {
                 Op::Conv2d(conv) => {
                     let geo = conv.geometry(batch, size);
@@ -101,19 +94,12 @@ impl Sums {
                 }
             }
             sums.resize(product.len(), 0);
-            sums.par_iter_mut()
-                .zip(&product)
-                .for_each(|(sum, &part)| *sum += (part as i32) << shift);
+            rows::accumulate(&product, shift, &bias, &mut sums);
+            bias.fill(0);
         }
-        sums.par_iter_mut()
-            .enumerate()
-            .for_each(|(i, sum)| *sum += layer.bias[i % outputs]);
         sums
     }
 }
-
-/// Numbers that one task works on.
-const BLOCK: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {

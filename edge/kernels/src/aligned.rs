@@ -62,7 +62,7 @@ impl<T: Plain> Aligned<T> {
 }
 
 /// Asks Linux for large pages: a network's weights are read from end to end for each face, and the processor
-/// stops reading ahead at the end of each page (`docs/bench.md` has what it is worth).
+/// stops reading ahead at the end of each page.
 fn large_pages(start: *mut u8, bytes: usize) {
     #[cfg(target_os = "linux")]
     if bytes >= LARGE_PAGE {

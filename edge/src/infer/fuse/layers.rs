@@ -222,6 +222,9 @@ fn integer_layer(
     })
 }
 
+/// Networks for faces have no wider windows, and a damaged file must not make the process ask for more memory than there is.
+const WIDEST: usize = 64;
+
 /// The window of a convolution, whose size the weights have, or of a pooling.
 fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, Unfused> {
     let list = |name: &str, default: &[i64]| -> Result<Vec<usize>, Unfused> {
@@ -252,9 +255,9 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, Unfuse
         stride: [strides[0], strides[1]],
         pads: [pads[0], pads[1], pads[2], pads[3]],
     };
-    // more would be padding only
-    if (0..4).any(|i| window.pads[i] > kernel[i % 2]) {
-        return refuse("more padding than the window is wide");
+    let padded = (0..4).any(|i| window.pads[i] > kernel[i % 2]);
+    if padded || kernel.iter().any(|&side| side > WIDEST) {
+        return refuse("a window of unusual size");
     }
     Ok(window)
 }

@@ -23,10 +23,7 @@ fn preprocess(network: &Network) -> Preprocess {
 
 fn networks() -> Vec<Network> {
     let small = |name| {
-        let arch = Architecture {
-            width: 0.125,
-            ..Architecture::published(name)
-        };
+        let arch = Architecture::small(name).unwrap();
         lively(build(&arch, 7).unwrap(), 3)
     };
     let mut networks: Vec<Network> = NAMES.into_iter().map(small).collect();

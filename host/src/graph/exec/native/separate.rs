@@ -82,10 +82,7 @@ mod tests {
     #[test]
     fn node_by_node_is_the_whole_network() {
         for name in NAMES {
-            let arch = Architecture {
-                width: 0.0625,
-                ..Architecture::published(name)
-            };
+            let arch = Architecture::small(name).unwrap();
             let network = init::fresh(build(&arch, 7).unwrap(), 5);
             let len = 2 * network.graph.input_shape().iter().product::<usize>();
             let pixels: Vec<f32> = (0..len).map(|i| (i % 251) as f32 / 251.0).collect();

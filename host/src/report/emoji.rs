@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use fer_models::Labels;
+
 use super::canvas::Canvas;
 
 const SKIN: &str = "#f5c542";
@@ -33,7 +35,7 @@ enum Step {
 
 use Step::{Curve, Line, Move};
 
-/// The face of a class, by its English name; `None` for a class without one.
+/// The face of a class, by its English name in any data set's form; `None` for a class without one.
 fn parts(label: &str) -> Option<Parts> {
     let parts = |brow, eye, mouth, open| Parts {
         brow,
@@ -41,7 +43,11 @@ fn parts(label: &str) -> Option<Parts> {
         mouth,
         open,
     };
-    Some(match label {
+    let fer2013 = Labels::fer2013();
+    let word = fer2013
+        .index_of(label)
+        .map_or(label, |class| &fer2013.names()[class]);
+    Some(match word {
         "angry" => parts(
             &[Move(22.0, 30.0), Line(42.0, 39.0)],
             5.0,
@@ -175,7 +181,6 @@ pub(super) fn draw(canvas: &mut Canvas, label: &str, (x, y): (f32, f32), side: f
 mod tests {
     use super::super::testing::keep;
     use super::*;
-    use fer_models::Labels;
 
     #[test]
     fn every_class_that_we_know_has_a_face_of_its_own() {
@@ -185,14 +190,13 @@ mod tests {
             for label in labels.names() {
                 let mut one = Canvas::new(100.0, 100.0);
                 assert!(draw(&mut one, label, (0.0, 0.0), 100.0), "{label}");
-                if all.insert((label.clone(), one.finish().as_str().to_owned())) {
+                if all.insert(one.finish().as_str().to_owned()) {
                     let x = 110.0 * (all.len() - 1) as f32 + 5.0;
                     draw(&mut canvas, label, (x, 5.0), 100.0);
                 }
             }
         }
-        let shapes: std::collections::BTreeSet<&String> = all.iter().map(|(_, s)| s).collect();
-        assert_eq!((all.len(), shapes.len()), (8, 8));
+        assert_eq!(all.len(), 8);
         assert!(!draw(&mut canvas, "sleepy", (0.0, 0.0), 100.0));
         keep("emoji.png", &canvas.finish());
     }

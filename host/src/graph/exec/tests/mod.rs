@@ -239,6 +239,9 @@ fn step_distance(engine: &mut dyn Engine, network: &Network, batch: usize) -> f6
                 _ => distance(&param.grad, &gradients[id.0][i]),
             };
             assert!(far.is_finite(), "{}", param.name);
+            if std::env::var_os("FER_FAR").is_some() {
+                eprintln!("{} {far:.3}", param.name);
+            }
             worst = worst.max(far);
         }
     }

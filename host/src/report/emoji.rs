@@ -35,6 +35,13 @@ enum Step {
 
 use Step::{Curve, Line, Move};
 
+/// FER2013's word for a class of any data set, where it has one.
+fn word(label: &str) -> String {
+    let fer2013 = Labels::fer2013();
+    let class = fer2013.index_of(label);
+    class.map_or(label.into(), |class| fer2013.names()[class].clone())
+}
+
 /// The face of a class, by its English name in any data set's form; `None` for a class without one.
 fn parts(label: &str) -> Option<Parts> {
     let parts = |brow, eye, mouth, open| Parts {
@@ -43,11 +50,7 @@ fn parts(label: &str) -> Option<Parts> {
         mouth,
         open,
     };
-    let fer2013 = Labels::fer2013();
-    let word = fer2013
-        .index_of(label)
-        .map_or(label, |class| &fer2013.names()[class]);
-    Some(match word {
+    Some(match word(label).as_str() {
         "angry" => parts(
             &[Move(22.0, 30.0), Line(42.0, 39.0)],
             5.0,
@@ -167,7 +170,7 @@ pub(super) fn draw(canvas: &mut Canvas, label: &str, (x, y): (f32, f32), side: f
     }
     let fill = if parts.open { MOUTH } else { "none" };
     canvas.path(&outline(parts.mouth, false), fill, LINE, thick);
-    if label == "angry" {
+    if word(label) == "angry" {
         // frowning wrinkles between the brows
         let wrinkle = [Move(47.0, 33.0), Line(47.0, 39.0)];
         for mirrored in [false, true] {

@@ -170,7 +170,6 @@ fn runtimes_agree(network: &Network, pixels: &[f32]) {
 #[test]
 fn every_architecture_trains_is_pruned_and_runs_everywhere() {
     let one = |name: &str| {
-        let start = std::time::Instant::now();
         let published = build(&Architecture::published(name), CLASSES).unwrap();
         assert_eq!(published.classes(), CLASSES);
         let graph = build(&Architecture::small(name).unwrap(), CLASSES).unwrap();
@@ -180,7 +179,6 @@ fn every_architecture_trains_is_pruned_and_runs_everywhere() {
         let network = training_lowers_the_loss(&network, &pixels);
         let network = pruning_equals_masking(network, &pixels);
         runtimes_agree(&network, &pixels);
-        eprintln!("{name} {:.1} s", start.elapsed().as_secs_f32());
     };
     // all of them, so that one message tells everything
     let broken = |name: &&str| std::panic::catch_unwind(|| one(name)).is_err();

@@ -1,6 +1,6 @@
 //! `fer-tools ensemble`: several networks that decide together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -85,14 +85,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
     for model in &args.models {
         let mut candidate = Candidate::open(model)?;
         let tile = candidate.input().tile;
-        if !datasets.contains_key(&tile) {
-            let options = LoadOptions {
-                skip_bad: false,
-                tile,
-            };
-            datasets.insert(tile, data::open(&args.data, &options)?.dataset);
-        }
-        let dataset = &datasets[&tile];
+        let dataset = match datasets.entry(tile) {
+            btree_map::Entry::Occupied(read) => read.into_mut(),
+            btree_map::Entry::Vacant(place) => {
+                let options = LoadOptions {
+                    skip_bad: false,
+                    tile,
+                };
+                place.insert(data::open(&args.data, &options)?.dataset)
+            }
+        };
         let crops = args.crops.map(Crops::from).or(candidate.crops());
         let crops = crops.unwrap_or(Crops::Center);
         let name = model.display().to_string();

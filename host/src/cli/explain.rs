@@ -209,10 +209,10 @@ fn columns(methods: &[MethodName], explainers: &[Explainer]) -> Vec<Column> {
             Some(_) => explainers.len(),
             None => 1,
         };
-        for explainer in 0..layers {
+        for (explainer, on) in explainers.iter().take(layers).enumerate() {
             let name = match layers {
                 1 => method.name(),
-                _ => format!("{} {}", method.name(), explainers[explainer].layer().0),
+                _ => format!("{} {}", method.name(), on.layer().0),
             };
             columns.push(Column {
                 name,

@@ -269,6 +269,9 @@ struct Job<'a> {
     split: Split,
 }
 
+/// Logits of a batch of pixels.
+type Infer<'a> = dyn FnMut(&[f32], usize) -> Result<Vec<f32>, ExecError> + 'a;
+
 impl Job<'_> {
     fn int8(&self) -> Result<Report> {
         let network = &self.checkpoint.network;
@@ -386,12 +389,7 @@ impl Job<'_> {
         ])
     }
 
-    fn write(
-        &self,
-        form: Form<'_>,
-        ten: f64,
-        infer: &mut dyn FnMut(&[f32], usize) -> Result<Vec<f32>, ExecError>,
-    ) -> Result<Exported> {
+    fn write(&self, form: Form<'_>, ten: f64, infer: &mut Infer<'_>) -> Result<Exported> {
         let mut indices = self.dataset.indices(self.split);
         indices.truncate(self.args.verify as usize);
         let pixels = centre_crops(self.dataset, &indices, &self.checkpoint.input);

@@ -18,12 +18,18 @@ use super::winograd;
 /// Adds a part's share of the weight gradient to its sums, from inputs and output gradients.
 pub type ShiftedPart<E> = fn(&ConvGeometry, &[E], &[E], &Part, Sums);
 
+/// A source map to a target map with transformed kernels and a bias.
+pub type TiledPass<E> = fn(&ConvGeometry, Direction, &[E], &[f32], Option<&[f32]>, &mut [E]);
+
+/// Inputs and output gradients to the weight gradient, with work space that is kept between calls.
+pub type TiledGradient<E> = fn(&ConvGeometry, &[E], &[E], &mut [f32], &mut Vec<Vec<f32>>);
+
 /// Convolution by Winograd's tiles: [`winograd::pass`] and [`winograd::gradient`].
 pub struct Tiled<E> {
-    /// A source map to a target map with transformed kernels and a bias.
-    pub pass: fn(&ConvGeometry, Direction, &[E], &[f32], Option<&[f32]>, &mut [E]),
-    /// Inputs and output gradients to the weight gradient.
-    pub gradient: fn(&ConvGeometry, &[E], &[E], &mut [f32], &mut Vec<Vec<f32>>),
+    /// Forward, and the input gradient.
+    pub pass: TiledPass<E>,
+    /// The weight gradient.
+    pub gradient: TiledGradient<E>,
 }
 
 /// A number format with products.

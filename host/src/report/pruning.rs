@@ -88,8 +88,9 @@ impl Costs {
         let mut canvas = Canvas::new(width, height);
         let start = |size| TextStyle::new(size, Anchor::Start);
         canvas.text(PAD, PAD + TITLE - 4.0, start(TITLE), title);
-        let panels: [(&'static str, fn(&Cost) -> u64); 2] = [
-            ("multiply-adds", |c| c.multiply_adds),
+        let multiply_adds: fn(&Cost) -> u64 = |c| c.multiply_adds;
+        let panels = [
+            ("multiply-adds", multiply_adds),
             ("parameters", |c| c.parameters),
         ];
         for (i, (what, cost)) in panels.into_iter().enumerate() {

@@ -77,7 +77,7 @@ pub(super) fn run(
     let len = manifest.decision.crops.count() * manifest.input.input_len();
     let numbers = bytes.as_chunks::<4>().0;
     let pixels: Vec<f32> = numbers.iter().map(|&b| f32::from_le_bytes(b)).collect();
-    if pixels.len() < len || pixels.len() % len != 0 || bytes.len() % 4 != 0 {
+    if pixels.len() < len || !pixels.len().is_multiple_of(len) || !bytes.len().is_multiple_of(4) {
         let file = file.display();
         return Err(configuration(anyhow::anyhow!(
             "{file}: {} bytes are no faces of {len} 32-bit floats each",

@@ -1,7 +1,7 @@
 //! FER+'s own layout: `FER2013Train`, `FER2013Valid` and `FER2013Test`, each with PNG files and a
 //! `label.csv` of their votes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fer_models::{Labels, argmax};
 
@@ -84,7 +84,7 @@ pub(super) fn read(root: &Path) -> Result<Vec<Row>, VotesError> {
 }
 
 /// Rows of a name, a box that may be missing, and ten votes.
-fn parse(path: &PathBuf, split: Split) -> Result<Vec<Row>, VotesError> {
+fn parse(path: &Path, split: Split) -> Result<Vec<Row>, VotesError> {
     let text = read_limited(path)?;
     let mut rows = Vec::new();
     for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {

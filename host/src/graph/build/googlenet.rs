@@ -10,8 +10,11 @@ use crate::graph::{Border, Conv2d, Graph, GraphError, NodeId, Op, Pool};
 /// One block: outputs of the first branch, narrowing and outputs of the second and the third, outputs of the fourth.
 type Widths = [usize; 6];
 
-/// The blocks by name, and the pooling behind some: its number and window.
-const BLOCKS: [(&str, Widths, Option<(usize, usize)>); 9] = [
+/// A pooling behind a block: its number and window.
+type Behind = Option<(usize, usize)>;
+
+/// The blocks by name.
+const BLOCKS: [(&str, Widths, Behind); 9] = [
     ("inception3a", [64, 96, 128, 16, 32, 32], None),
     ("inception3b", [128, 128, 192, 32, 96, 64], Some((3, 3))),
     ("inception4a", [192, 96, 208, 16, 48, 64], None),

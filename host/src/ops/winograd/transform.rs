@@ -25,7 +25,7 @@ wide! {
         let columns: [[Lanes; 4]; 3] =
             std::array::from_fn(|x| turn([kernels[x], kernels[3 + x], kernels[6 + x]]));
         for y in 0..4 {
-            let row = turn([columns[0][y], columns[1][y], columns[2][y]]);
+            let row = turn(across(&columns, y));
             for (x, values) in row.iter().enumerate() {
                 let at = (4 * y + x) * point_len + at;
                 points[at..at + LANES].copy_from_slice(values);
@@ -69,8 +69,8 @@ wide! {
                 let columns: [[Lanes; 4]; 4] =
                     std::array::from_fn(|x| turn([d[0][x], d[1][x], d[2][x], d[3][x]]));
                 for y in 0..4 {
-                    let line = std::array::from_fn(|x| columns[x][y]);
-                    put(&turn(line), y, points, layout, layout.at(first + tile, channel));
+                    let line = turn(across(&columns, y));
+                    put(&line, y, points, layout, layout.at(first + tile, channel));
                 }
             }
         }
@@ -110,8 +110,8 @@ wide! {
                 };
                 let columns: [[Lanes; 4]; 2] = std::array::from_fn(|x| turn([d[0][x], d[1][x]]));
                 for y in 0..4 {
-                    let line = std::array::from_fn(|x| columns[x][y]);
-                    put(&turn(line), y, points, layout, layout.at(first + tile, channel));
+                    let line = turn(across(&columns, y));
+                    put(&line, y, points, layout, layout.at(first + tile, channel));
                 }
             }
         }
@@ -152,7 +152,7 @@ wide! {
                     load(&bias[channel..channel + count], &mut shift);
                 }
                 for x in 0..2 {
-                    let pair = turn(std::array::from_fn(|y| lines[y][x]));
+                    let pair = turn(across(&lines, x));
                     for (y, values) in pair.iter().enumerate() {
                         let to = (y * w + 2 * tile + x) * channels + channel;
                         if 2 * tile + x < w && to < pixels.len() {
@@ -188,7 +188,7 @@ wide! {
             }))
         });
         for x in 0..3 {
-            let column = turn(std::array::from_fn(|y| lines[y][x]));
+            let column = turn(across(&lines, x));
             for (y, values) in column.iter().enumerate() {
                 kernels[3 * y + x] = *values;
             }
@@ -201,6 +201,15 @@ const _: () = assert!(COLUMNS.is_multiple_of(LANES));
 #[inline(always)]
 fn each(f: impl Fn(usize) -> f32) -> Lanes {
     std::array::from_fn(f)
+}
+
+/// The numbers at `at` of every line.
+#[inline(always)]
+fn across<const LINES: usize, const LEN: usize>(
+    lines: &[[Lanes; LEN]; LINES],
+    at: usize,
+) -> [Lanes; LINES] {
+    std::array::from_fn(|line| lines[line][at])
 }
 
 /// Stores a line of four points.

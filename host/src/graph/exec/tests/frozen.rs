@@ -32,7 +32,8 @@ fn stepped(graph: &Graph, frozen: impl Fn(&str) -> bool) -> [(Vec<f32>, Params);
 fn both_engines_agree_whatever_is_frozen() {
     let every = every_operator();
     let resnet = small("resnet18");
-    let cases: [(&Graph, &dyn Fn(&str) -> bool); 5] = [
+    type Case<'a> = (&'a Graph, &'a dyn Fn(&str) -> bool);
+    let cases: [Case; 5] = [
         (&every, &|name| name == "norm"),
         (&every, &|name| {
             ["conv", "norm", "depthwise"].contains(&name)

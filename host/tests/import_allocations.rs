@@ -38,8 +38,8 @@ static ALLOCATOR: Peak = Peak;
 
 /// What a pickle may take whatever its size: its values are bounded by number.
 const PICKLE: usize = 32 << 20;
-/// What any import takes: graphs of the architectures to compare with.
-const BASE: usize = 512 << 10;
+/// What any import takes, whatever the file: graphs of all architectures to compare with.
+const BASE: usize = 6 << 20;
 
 /// Imports `file` and gives the most memory that it took besides the file.
 fn measure(file: &[u8]) -> (Result<Imported, ImportError>, usize) {

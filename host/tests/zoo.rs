@@ -173,7 +173,8 @@ fn every_architecture_trains_is_pruned_and_runs_everywhere() {
         let published = build(&Architecture::published(name), CLASSES).unwrap();
         assert_eq!(published.classes(), CLASSES);
         let graph = build(&Architecture::small(name).unwrap(), CLASSES).unwrap();
-        assert_eq!(published.nodes().len(), graph.nodes().len(), "{name}");
+        // EfficientNet adds a block's input where it is as wide as its output, which narrow ones more often are
+        assert!(published.nodes().len() <= graph.nodes().len(), "{name}");
         let pixels = pixels(&graph, 3);
         let network = lively(graph, 5);
         let network = training_lowers_the_loss(&network, &pixels);

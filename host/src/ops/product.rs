@@ -24,7 +24,7 @@ pub type TiledPass<E> = fn(&ConvGeometry, Direction, &[E], &[f32], Option<&[f32]
 /// Inputs and output gradients to the weight gradient, with work space that is kept between calls.
 pub type TiledGradient<E> = fn(&ConvGeometry, &[E], &[E], &mut [f32], &mut Vec<Vec<f32>>);
 
-/// Convolution by Winograd's tiles: [`winograd::pass`] and [`winograd::gradient`].
+/// Convolution by Winograd's tiles.
 pub struct Tiled<E> {
     /// Forward, and the input gradient.
     pub pass: TiledPass<E>,

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
-use ::image::codecs::{jpeg::JpegDecoder, png::PngDecoder};
+use ::image::codecs::{jpeg::JpegDecoder, png::PngDecoder, pnm::PnmDecoder};
 use ::image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, Limits};
 
 use super::{CaptureError, Frame, Pace, Source, Step, check_size};
 
-/// One picture, PNG or JPEG.
+/// One picture: PNG, JPEG or PNM.
 #[derive(Debug)]
 pub struct Still {
     name: String,
@@ -72,9 +72,9 @@ pub(super) fn is_picture(path: &Path) -> bool {
     ImageFormat::from_path(path).is_ok_and(|format| FORMATS.contains(&format))
 }
 
-/// What cameras, phones and browsers give. Each further decoder would be code that strangers' bytes reach
+/// What cameras, phones and browsers give, and what a script can write. Each further decoder would be code that strangers' bytes reach
 /// and that every board carries; `fer-tools` reads the rarer formats.
-const FORMATS: [ImageFormat; 2] = [ImageFormat::Png, ImageFormat::Jpeg];
+const FORMATS: [ImageFormat; 3] = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Pnm];
 
 /// Decodes a picture of at most `max_pixels` into the frame's pixels.
 ///
@@ -116,11 +116,16 @@ fn open<'a>(mut stream: impl BufRead + Seek + 'a) -> Result<Box<dyn ImageDecoder
             decoder.set_limits(Limits::default()).map_err(text)?;
             Ok(Box::new(decoder))
         }
+        Ok(ImageFormat::Pnm) => {
+            let mut decoder = PnmDecoder::new(stream).map_err(text)?;
+            decoder.set_limits(Limits::default()).map_err(text)?;
+            Ok(Box::new(decoder))
+        }
         Ok(other) => Err(format!(
-            "is a picture of type {}, expected PNG or JPEG",
+            "is a picture of type {}, expected PNG, JPEG or PNM",
             other.extensions_str()[0]
         )),
-        Err(_) => Err("is no picture; expected PNG or JPEG".into()),
+        Err(_) => Err("is no picture; expected PNG, JPEG or PNM".into()),
     }
 }
 
@@ -206,7 +211,7 @@ mod tests {
         );
         assert_eq!(
             error.unwrap_err(),
-            "is a picture of type gif, expected PNG or JPEG"
+            "is a picture of type gif, expected PNG, JPEG or PNM"
         );
     }
 

@@ -234,6 +234,9 @@ unsafe fn tile<L: Lanes, const R: usize, const C: usize>(
                 let at = job.pixels.get_unchecked(start + r).input as usize;
                 job.input.add(at + ky * job.row)
             });
+            // A copy that nothing reads in a loop: compiled for size, as the program to deliver is, the loop that stores
+            // `sums` at the end would keep them in memory all along.
+            let mut row = sums;
             for k in 0..conv.segment {
                 let weights: [L::V; C] = std::array::from_fn(|c| L::load(w.add(c * L::LANES)));
                 prefetch(w, C * L::LANES * size_of::<f32>());
@@ -241,10 +244,11 @@ unsafe fn tile<L: Lanes, const R: usize, const C: usize>(
                 for r in 0..R {
                     let pixel = L::splat(*x[r].add(k));
                     for c in 0..C {
-                        sums[r][c] = L::mul_add(sums[r][c], pixel, weights[c]);
+                        row[r][c] = L::mul_add(row[r][c], pixel, weights[c]);
                     }
                 }
             }
+            sums = row;
         }
         for (r, sums) in sums.iter().enumerate() {
             let at = job.pixels.get_unchecked(start + r).output as usize;

@@ -75,6 +75,7 @@ unsafe fn tile<D: Dot, const R: usize, const C: usize>(
                 let at = pixels.get_unchecked(start + r).input as usize;
                 job.input.add(at + ky * job.row)
             });
+            let mut row = sums; // see `float::tile`
             for group in 0..conv.segment.div_ceil(GROUP) {
                 let weights: [D::Weights; C] =
                     std::array::from_fn(|c| D::weights(w.add(c * D::LANES * GROUP)));
@@ -83,10 +84,11 @@ unsafe fn tile<D: Dot, const R: usize, const C: usize>(
                 for r in 0..R {
                     let pixel = D::pixel(x[r].add(group * GROUP));
                     for c in 0..C {
-                        sums[r][c] = D::dot(sums[r][c], pixel, weights[c]);
+                        row[r][c] = D::dot(row[r][c], pixel, weights[c]);
                     }
                 }
             }
+            sums = row;
         }
         for (r, sums) in sums.iter().enumerate() {
             let at = pixels.get_unchecked(start + r).output as usize;

@@ -82,6 +82,7 @@ pub struct Health {
     inference_micros: AtomicU64,
     /// Decisions by label.
     observed: Box<[AtomicU64]>,
+    reused: AtomicU64,
     mqtt_connected: AtomicBool,
     mqtt_dropped: AtomicU64,
     beats: AtomicU64,
@@ -104,6 +105,7 @@ impl Health {
             inference: Default::default(),
             inference_micros: AtomicU64::new(0),
             observed: (0..labels).map(|_| AtomicU64::new(0)).collect(),
+            reused: AtomicU64::new(0),
             mqtt_connected: AtomicBool::new(false),
             mqtt_dropped: AtomicU64::new(0),
             beats: AtomicU64::new(0),
@@ -198,6 +200,17 @@ impl Health {
     /// Decisions for each label.
     pub fn observed(&self) -> impl Iterator<Item = u64> + '_ {
         self.observed.iter().map(|count| count.load(Relaxed))
+    }
+
+    /// Counts faces that kept their scores.
+    pub fn count_reused(&self, faces: u64) {
+        self.reused.fetch_add(faces, Relaxed);
+    }
+
+    /// Faces that kept their scores.
+    #[must_use]
+    pub fn reused(&self) -> u64 {
+        self.reused.load(Relaxed)
     }
 
     /// Says whether the broker is connected.

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each stage is a trait or a plain state machine that can be tested alone: [`capture::Source`],
-//! [`vision::Detector`], [`vision::track::Tracker`], [`infer::Classifier`], [`smooth::Smoother`] and
-//! [`publish::Sink`]. [`pipeline::run`] joins them. What a model expects of its input comes from its
+//! [`vision::Detector`], [`vision::track::Tracker`], [`reuse::Reuse`], [`infer::Classifier`], [`smooth::Smoother`]
+//! and [`publish::Sink`]. [`pipeline::run`] joins them. What a model expects of its input comes from its
 //! manifest, by way of `fer-models`.
 //!
 //! Around the pipeline lies the daemon, [`service`]: it opens what the layered [`config`] asks for
@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod processor;
 pub mod publish;
 pub mod queue;
+pub mod reuse;
 pub mod secret;
 pub mod service;
 pub mod smooth;

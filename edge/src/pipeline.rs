@@ -202,7 +202,9 @@ impl Consumer<'_> {
         }
         self.sink.publish(&self.observation)?;
         let labels = self.observation.faces.iter().map(|face| face.label);
-        health.count_processed(self.processor.timings().infer, labels);
+        let timings = self.processor.timings();
+        health.count_processed(timings.infer, labels);
+        health.count_reused(timings.reused);
         Ok(())
     }
 }

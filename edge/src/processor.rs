@@ -1,4 +1,4 @@
-//! One frame through detection, tracking, cutting, classification and smoothing.
+//! One frame through detection, tracking, cutting, classification or reuse, and smoothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use fer_models::{Crops, ImageError, Labels, Manifest, Preprocess, argmax};
 use crate::capture::{Frame, Pace};
 use crate::infer::{Classifier, InferError};
 use crate::publish::{Face, Observation};
+use crate::reuse::{self, Reuse};
 use crate::smooth::{self, Smoother};
 use crate::vision::track::{self, Tracker};
 use crate::vision::{DetectError, Detection, Detector, Framing};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub detect_every: u64,
     /// How detections become tracks.
     pub tracking: track::Settings,
+    /// Which faces keep the scores that they have.
+    pub reuse: reuse::Settings,
     /// How scores become decisions.
     pub smoothing: smooth::Settings,
 }
@@ -28,6 +31,7 @@ impl Default for Settings {
         Self {
             detect_every: 1,
             tracking: track::Settings::default(),
+            reuse: reuse::Settings::default(),
             smoothing: smooth::Settings::default(),
         }
     }
@@ -38,12 +42,14 @@ impl Default for Settings {
 pub struct Timings {
     /// Finding faces; nothing when this frame wasn't searched.
     pub detect: Option<Duration>,
-    /// Cutting and normalising all faces.
+    /// Cutting all faces, and normalising those that changed.
     pub cut: Duration,
-    /// Running the model on all faces.
+    /// Running the model on the faces that changed.
     pub infer: Duration,
     /// The whole frame, tracking and smoothing included.
     pub whole: Duration,
+    /// Faces that kept their scores, so that the model didn't run on them.
+    pub reused: u64,
 }
 
 /// Why a frame has no result.
@@ -77,6 +83,7 @@ pub struct Processor {
     detector: Box<dyn Detector>,
     classifier: Box<dyn Classifier>,
     tracker: Tracker,
+    reuse: Reuse,
     smoother: Smoother,
     input: Preprocess,
     crops: Crops,
@@ -92,6 +99,8 @@ pub struct Processor {
     tile: Vec<u8>,
     tensor: Vec<f32>,
     scores: Vec<f32>,
+    /// The faces in `tensor` and `scores`.
+    fresh: Vec<u64>,
 }
 
 impl Processor {
@@ -107,6 +116,7 @@ impl Processor {
             detector,
             classifier,
             tracker: Tracker::new(settings.tracking),
+            reuse: Reuse::new(settings.reuse),
             smoother: Smoother::new(settings.smoothing),
             input: manifest.input,
             crops: manifest.decision.crops,
@@ -122,6 +132,7 @@ impl Processor {
             tile: vec![0; manifest.input.tile * manifest.input.tile],
             tensor: Vec::new(),
             scores: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 
@@ -130,6 +141,7 @@ impl Processor {
         self.detect_every = settings.detect_every.max(1);
         self.frames_to_detection = self.frames_to_detection.min(self.detect_every);
         self.tracker.set(settings.tracking);
+        self.reuse.set(settings.reuse);
         self.smoother.set(settings.smoothing);
     }
 
@@ -172,6 +184,7 @@ impl Processor {
         self.timings = Timings::default();
         if pace == Pace::Stills {
             self.tracker.clear();
+            self.reuse.retain(|_| false);
             self.smoother.retain(|_| false);
             self.frames_to_detection = 0;
         }
@@ -179,6 +192,10 @@ impl Processor {
         self.cut(frame)?;
         let cut_done = Instant::now();
         self.classifier.classify(&self.tensor, &mut self.scores)?;
+        let scores = self.scores.chunks_exact(self.labels.len());
+        for (&id, scores) in self.fresh.iter().zip(scores) {
+            self.reuse.learn(id, scores);
+        }
         self.timings.infer = cut_done.elapsed();
         self.decide(frame, out);
         self.timings.whole = started.elapsed();
@@ -212,17 +229,26 @@ impl Processor {
         let started = Instant::now();
         let view = frame.view()?;
         let face_len = self.crops.count() * self.input.input_len();
-        let faces = Self::present(&self.tracker, self.detected_ms);
-        self.tensor.resize(faces.count() * face_len, 0.0);
-        let faces = Self::present(&self.tracker, self.detected_ms);
-        for (track, tensor) in faces.zip(self.tensor.chunks_exact_mut(face_len)) {
+        self.fresh.clear();
+        for track in Self::present(&self.tracker, self.detected_ms) {
             let region = match self.detector.framing() {
                 Framing::Face => self.input.face_square(track.rect),
                 Framing::Exact => track.rect,
             };
             self.input.cut_tile(view, region, &mut self.tile);
+            if self.reuse.keeps(track.id, &self.tile) {
+                self.timings.reused += 1;
+                continue;
+            }
+            let start = self.fresh.len() * face_len;
+            self.fresh.push(track.id);
+            if self.tensor.len() < start + face_len {
+                self.tensor.resize(start + face_len, 0.0);
+            }
+            let tensor = &mut self.tensor[start..start + face_len];
             self.input.write_input(&self.tile, self.crops, tensor);
         }
+        self.tensor.truncate(self.fresh.len() * face_len);
         self.timings.cut = started.elapsed();
         Ok(())
     }
@@ -234,7 +260,8 @@ impl Processor {
         // Faces beyond those of the last frame come from the spare ones, with their buffers.
         self.spare.append(&mut out.faces);
         let faces = Self::present(&self.tracker, self.detected_ms);
-        for (track, scores) in faces.zip(self.scores.chunks_exact(self.labels.len())) {
+        for track in faces {
+            let scores = self.reuse.scores(track.id);
             let decision = self.smoother.update(track.id, frame.t_ms, scores);
             if decision.scores[decision.label] < self.threshold {
                 continue;
@@ -251,7 +278,8 @@ impl Processor {
             });
         }
         let tracks = self.tracker.tracks();
-        self.smoother
-            .retain(|id| tracks.iter().any(|track| track.id == id));
+        let known = |id| tracks.iter().any(|track| track.id == id);
+        self.reuse.retain(known);
+        self.smoother.retain(known);
     }
 }

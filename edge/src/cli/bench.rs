@@ -17,14 +17,15 @@ use super::{Failure, configuration};
 use pixels::Operators;
 
 mod mjpeg;
+mod picture;
 mod pixels;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Runs the demo's 320x240 frames through every stage on one thread, without \
-    output; then the same as a webcam's 640x480 Motion JPEG, from the picture in memory to the line \
+    output, and the model on every face; then the same as a webcam's 640x480 Motion JPEG, from the picture in memory to the line \
     of JSON.\n\nExample:\n  fer-edge bench --frames 200 --model models/zoo/vgg19-lite\n  fer-edge bench \
-    --pixels faces.f32 --operators tract"
+    --pixels faces.f32 --operators tract\n  fer-edge bench --picture face.jpg --runs 30"
 )]
 pub(super) struct BenchArgs {
     #[command(flatten)]
@@ -39,11 +40,19 @@ pub(super) struct BenchArgs {
     /// Measure the classifier alone, on faces of 32-bit floats, as the model's input wants them; prints JSON
     #[arg(long, value_name = "FILE")]
     pixels: Option<PathBuf>,
+    /// Measure the whole job on a picture, from its file to the decision; prints JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "pixels")]
+    picture: Option<PathBuf>,
     /// Whose operators run the model
     #[arg(long, value_enum, default_value = "auto", requires = "pixels")]
     operators: Operators,
-    /// Runs to measure
-    #[arg(long, value_name = "N", default_value_t = 100, requires = "pixels")]
+    /// Runs to measure, with --pixels or --picture
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        conflicts_with = "frames"
+    )]
     runs: u64,
 }
 
@@ -66,7 +75,12 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let mut flags = args.detector.values()?;
     flags.extend(args.model.values());
     let config = args.config.load(flags)?.config;
-    let (package, mut processor) = stages::processor(&config).map_err(configuration)?;
+    if let Some(picture) = &args.picture {
+        return picture::run(&config, picture, args.runs);
+    }
+    let mut anew = config.clone();
+    anew.reuse.frames = 0;
+    let (package, mut processor) = stages::processor(&anew).map_err(configuration)?;
     let manifest = &package.manifest;
     let samples = measure(&mut processor, args.frames)?;
     let mut webcam = config.clone();
@@ -99,13 +113,14 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     writeln!(
         out,
         "\nwebcam   {} MJPEG pictures of {}x{}, {} kB each, in memory to JSON; {} faces, searched in every \
-         {}th",
+         {}th, {} kept their scores",
         args.frames,
         mjpeg::WIDTH,
         mjpeg::HEIGHT,
         times.bytes / 1000,
         times.faces,
-        mjpeg::DETECT_EVERY
+        mjpeg::DETECT_EVERY,
+        times.reused
     )?;
     writeln!(out, "         {:.0} frames a second\n", times.rate())?;
     row(&mut out, "decode, per frame", times.decode)?;

@@ -156,11 +156,12 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let health = &shared.health;
     writeln!(
         io::stderr().lock(),
-        "{} frames, {} faces, {} bad frames, {} dropped",
+        "{} frames, {} faces, {} bad frames, {} dropped, {} faces reused",
         health.processed(),
         health.observed().sum::<u64>(),
         health.dropped(Dropped::Bad),
         health.dropped(Dropped::Late),
+        health.reused(),
     )?;
     result.map_err(|error| match error {
         ServiceError::Outlet(outlet) if outlet.is_configuration() => configuration(outlet),

@@ -20,7 +20,7 @@ pub mod variables;
 
 pub use files::{DEFAULT_FILE, DROP_INS};
 pub use layers::{Layers, Origin};
-pub use tables::{DetectorKind, Kind, Model, Service, Smoothing, Vision};
+pub use tables::{DetectorKind, Kind, Model, Reuse, Service, Smoothing, Vision};
 pub use value::KeyError;
 
 use crate::capture::camera;
@@ -36,6 +36,8 @@ pub struct Config {
     pub camera: camera::Settings,
     /// How faces are found and followed.
     pub vision: Vision,
+    /// Which faces keep the scores that they have.
+    pub reuse: Reuse,
     /// How scores become decisions.
     pub smoothing: Smoothing,
     /// Which model to run.

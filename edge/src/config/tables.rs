@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyError;
 use crate::budget;
+use crate::reuse;
 use crate::smooth;
 
 /// How faces are found.
@@ -124,6 +125,55 @@ impl Vision {
             return error("every_n_frames", "expected at least 1");
         }
         Ok(())
+    }
+}
+
+/// `[reuse]`: which faces keep the scores that they have.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reuse {
+    /// Largest mean difference of a face's pixels, in grey levels of 0 to 255.
+    pub difference: f32,
+    /// Least score of the best emotion, 0 to 1.
+    pub score: f32,
+    /// How many times in a row, at most; 0 judges every face anew.
+    pub frames: u32,
+}
+
+impl Default for Reuse {
+    fn default() -> Self {
+        let reuse::Settings {
+            difference,
+            score,
+            frames,
+        } = reuse::Settings::default();
+        Self {
+            difference,
+            score,
+            frames,
+        }
+    }
+}
+
+impl Reuse {
+    /// As the memory of faces wants it.
+    #[must_use]
+    pub fn settings(&self) -> reuse::Settings {
+        reuse::Settings {
+            difference: self.difference,
+            score: self.score,
+            frames: self.frames,
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), KeyError> {
+        if !(0.0..=255.0).contains(&self.difference) {
+            return Err(KeyError::new(
+                "difference",
+                "expected a number from 0 to 255",
+            ));
+        }
+        fraction("score", self.score)
     }
 }
 

@@ -13,6 +13,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), KeyError> {
         self.camera.validate().map_err(|why| camera(&why))?;
         self.vision.validate().map_err(|e| e.within("vision"))?;
+        self.reuse.validate().map_err(|e| e.within("reuse"))?;
         self.smoothing
             .validate()
             .map_err(|e| e.within("smoothing"))?;

@@ -71,6 +71,8 @@ pub fn text(health: &Health, labels: &Labels, model: &str, celsius: Option<f64>)
         let label = format!("{{label=\"{}\"}}", escaped(label));
         out.sample("emotion_observations_total", &label, count);
     }
+    let help = "Faces that hardly changed and kept their scores.";
+    out.single("faces_reused_total", "counter", help, health.reused());
     out.0
 }
 
@@ -158,6 +160,7 @@ mod tests {
         health.count_captured();
         health.count_dropped(Dropped::Late, 3);
         health.count_mqtt_dropped(4);
+        health.count_reused(5);
         health.count_processed(Duration::from_millis(20), [1].into_iter());
         let text = text(&health, &labels, "a\"b", Some(48.25));
         for line in [
@@ -173,6 +176,7 @@ mod tests {
             "fer_camera_reconnects_total 0",
             "fer_mqtt_connected 0",
             "fer_mqtt_dropped_messages_total 4",
+            "fer_faces_reused_total 5",
             "fer_soc_temperature_celsius 48.25",
             "fer_emotion_observations_total{label=\"happy\"} 1",
         ] {

@@ -74,6 +74,7 @@ fn run_with(
     let face_len = manifest.decision.crops.count() * manifest.input.input_len();
     let classifier = Brightness::new(face_len, &manifest.labels);
     let settings = Settings {
+        reuse: crate::reuse::Settings::OFF,
         smoothing: crate::smooth::Settings::RAW,
         ..Settings::default()
     };

@@ -3,6 +3,7 @@
 use crate::config::{Config, ConfigError, Loaded};
 use crate::pipeline::{Shared, Tuning};
 use crate::processor;
+use crate::reuse;
 use crate::vision::track;
 
 use super::outlets::{Outlet, Outlets};
@@ -108,6 +109,7 @@ impl Reloader {
         let every_n = new.vision.every_n_frames;
         let threshold = new.service.threshold;
         for (differs, name) in [
+            (old.reuse != new.reuse, "reuse"),
             (old.smoothing != new.smoothing, "smoothing"),
             (
                 old.vision.every_n_frames != every_n,
@@ -127,6 +129,7 @@ impl Reloader {
         if old.service.threshold != threshold {
             self.shared.control.set_threshold(threshold);
         }
+        old.reuse = new.reuse.clone();
         old.smoothing = new.smoothing.clone();
         old.vision.every_n_frames = every_n;
         old.service.threshold = threshold;
@@ -144,6 +147,12 @@ pub fn tuning(config: &Config) -> Tuning {
         processing: processor::Settings {
             detect_every: config.vision.every_n_frames,
             tracking: track::Settings::default(),
+            // to judge each frame for itself is to look at it
+            reuse: if config.smoothing.raw {
+                reuse::Settings::OFF
+            } else {
+                config.reuse.settings()
+            },
             smoothing: config.smoothing.settings(),
         },
         budget: config.service.budget(),

@@ -8,7 +8,7 @@ use crate::client::get;
 use crate::running::{settings, start};
 
 /// The names that dashboards rely on.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("fer_build_info", "gauge"),
     ("fer_frames_captured_total", "counter"),
     ("fer_frames_dropped_total", "counter"),
@@ -18,6 +18,7 @@ const NAMES: [(&str, &str); 10] = [
     ("fer_mqtt_connected", "gauge"),
     ("fer_mqtt_dropped_messages_total", "counter"),
     ("fer_emotion_observations_total", "counter"),
+    ("fer_faces_reused_total", "counter"),
     ("fer_uptime_seconds", "gauge"),
 ];
 

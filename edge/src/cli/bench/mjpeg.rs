@@ -33,6 +33,8 @@ pub(super) struct Times {
     pub(super) bytes: usize,
     /// Faces in the frames.
     pub(super) faces: usize,
+    /// Faces that hardly changed and kept their scores.
+    pub(super) reused: u64,
     /// Splitting the stream and decoding the picture.
     pub(super) decode: Vec<Duration>,
     /// The whole frame: also searching, tracking, cutting, classifying, publishing.
@@ -58,6 +60,7 @@ pub(super) fn measure(processor: &mut Processor, frames: u64) -> Result<Times, F
     let mut times = Times {
         bytes,
         faces: 0,
+        reused: 0,
         decode: Vec::new(),
         whole: Vec::new(),
     };
@@ -71,6 +74,7 @@ pub(super) fn measure(processor: &mut Processor, frames: u64) -> Result<Times, F
         sink.publish(&observation)?;
         if frame.seq >= WARM_UP {
             times.faces += observation.faces.len();
+            times.reused += processor.timings().reused;
             times.decode.push(decoded);
             times.whole.push(started.elapsed());
         }

@@ -210,7 +210,7 @@ mod tests {
             tiles in proptest::collection::vec(proptest::array::uniform4(90u8..110), 1..60),
         ) {
             let mut reuse = Reuse::default();
-            let mut saw = None;
+            let mut saw: Option<[u8; 4]> = None;
             let mut kept = 0;
             for tile in tiles {
                 if reuse.keeps(7, &tile) {

@@ -30,6 +30,8 @@ pub struct Batch {
     ///
     /// [`TargetKind::AnyOf`]: crate::data::TargetKind::AnyOf
     pub targets: Vec<f32>,
+    /// Their places in the data set.
+    pub images: Vec<usize>,
     /// Images.
     pub len: usize,
 }
@@ -78,6 +80,8 @@ impl Loader<'_> {
         let (input, plane) = (self.input.input_len(), self.input.crop * self.input.crop);
         let classes = self.dataset.labels().len();
         batch.len = chosen.len();
+        batch.images.clear();
+        batch.images.extend_from_slice(chosen);
         batch.pixels.resize(chosen.len() * input, 0.0);
         batch.targets.clear();
         batch.targets.resize(chosen.len() * classes, 0.0);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A face's pixels to its emotion: fer-edge side by side with other runtimes from PyPI, in one run.
 
-    python3 tools/bench/infer.py [--rounds 5] [--runs 60] [--threads 1 2] [--only int8]
+    python3 tools/bench/infer.py [--rounds 5] [--runs 60] [--threads 1 2] [--only int8] [--model DIR...]
 
 Makes a scratch virtual environment with the runtimes in target/bench-venv-infer (FER_BENCH_INFER_VENV overrides), and in
 target/bench-infer a VGG19 for faces and one of half its widths, random weights, in floats and, quantised by ONNX
@@ -9,18 +9,25 @@ Runtime's own tool, in 8 bits. Then every runtime gets the same file and the sam
 its own, in turns, round by round; ncnn has no reader for ONNX and gets the same weights in its own files. Prints the median over
 all rounds of each round's median, the fastest and slowest round, load time, peak memory, and on how many of 32 faces the
 decision is ONNX Runtime's. fer-edge has one thread. FER_EDGE names its program; else it is built.
+
+With --model the files are those of model folders, and the faces all of FER2013's PublicTest (--data), centre crop: then the
+accuracy stands beside the agreement. ncnn is left out there.
 """
 
 import argparse
 import datetime
 import hashlib
+import csv
 import json
+import lzma
 import os
 import pathlib
 import re
 import statistics
+import struct
 import subprocess
 import sys
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
@@ -93,6 +100,25 @@ def package(file, precision):
     return folder
 
 
+def shipped(folder, data):
+    """A model folder's manifest, and a file with the faces of PublicTest as it reads them, with their labels."""
+    manifest = tomllib.loads((folder / "model.toml").read_text())
+    shape = manifest["input"]
+    tile, crop, channels = shape["tile"], shape["crop"], shape["channels"]
+    path, labels = FOLDER / f"public-{channels}x{crop}-{shape['mean']}-{shape['std']}.f32", []
+    start = (tile - crop) // 2
+    with lzma.open(data, "rt") as rows, open(path, "wb") as out:
+        for row in csv.DictReader(rows):
+            if row["Usage"] != "PublicTest":
+                continue
+            labels.append(int(row["emotion"]))
+            pixels = [(int(pixel) / 255 - shape["mean"]) / shape["std"] for pixel in row["pixels"].split()]
+            lines = [pixels[y * tile + start :][:crop] for y in range(start, start + crop)]
+            face = struct.pack(f"<{crop * crop}f", *(x for line in lines for x in line))
+            out.write(face * channels)
+    return manifest, path, labels
+
+
 def measure(command):
     """What a measuring process printed, with its peak memory where it didn't say; None where it failed."""
     wrapped = ["/usr/bin/env", "python3", "-c", PEAK, *map(str, command)]
@@ -120,6 +146,8 @@ def main():
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", choices=["f32", "int8"])
+    parser.add_argument("--model", type=pathlib.Path, nargs="+", default=[])
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / "fer2013.csv.xz")
     args = parser.parse_args()
     python, edge = scratch_python(), fer_edge()
     if not (FOLDER / "faces.f32").exists():
@@ -128,31 +156,38 @@ def main():
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     print(f"{cpu}, {os.cpu_count()} cores, {datetime.date.today()}; {args.rounds} processes x {args.runs} runs, one face a run")
     print(f"fer-edge: {pathlib.Path(edge).stat().st_size / 1e6:.1f} MB program")
-    for name in ["vgg19", "half"]:
+    for folder in args.model:
+        manifest, faces, labels = shipped(folder, args.data)
+        file, shape = folder / manifest["model"]["file"], manifest["input"]
+        title = f"{manifest['name']} {manifest['model']['precision']}"
+        shape = f"{shape['channels']},{shape['crop']},{shape['crop']}"
+        table(title, file, folder, faces, shape, labels, args, python, edge)
+    for name in ["vgg19", "half"] if not args.model else []:
         for precision in ["f32", "int8"]:
             if args.only in (None, precision):
-                table(name, precision, args, python, edge)
+                file = FOLDER / f"{name}-{precision}.onnx"
+                folder, faces = package(file, precision), FOLDER / "faces.f32"
+                table(f"{name} {precision}", file, folder, faces, SHAPE, None, args, python, edge)
 
 
-def table(name, precision, args, python, edge):
-    file = FOLDER / f"{name}-{precision}.onnx"
-    folder, faces = package(file, precision), FOLDER / "faces.f32"
+def table(title, file, folder, faces, shape, labels, args, python, edge):
     variants = {}
     for operators in ["auto", "tract"]:
         label = "fer-edge" if operators == "auto" else "tract as it comes"
         command = [edge, "bench", "--model", folder, "--pixels", faces, "--operators", operators, "--runs", args.runs]
         variants[label, 1] = command
-    for peer in PEERS:
+    for peer in PEERS if labels is None else [peer for peer in PEERS if peer != "ncnn"]:
         for threads in args.threads:
-            variants[peer, threads] = [python, HERE / "infer_peer.py", peer, file, faces, SHAPE, threads, args.runs]
+            variants[peer, threads] = [python, HERE / "infer_peer.py", peer, file, faces, shape, threads, args.runs]
     results = {key: [] for key in variants}
     for _ in range(args.rounds):
         for key, command in variants.items():
             result = measure(command)
             if result:
                 results[key].append(result)
-    print(f"\n{name} {precision}, {file.stat().st_size / 1e6:.1f} MB; milliseconds a face")
-    print(f"  {'':<20}{'threads':>8}{'median':>9}{'fastest':>9}{'slowest':>9}{'load':>8}{'peak MB':>9}{'agree':>7}  on")
+    print(f"\n{title}, {file.stat().st_size / 1e6:.1f} MB; milliseconds a face")
+    accuracy = f"{'accuracy':>10}" if labels else ""
+    print(f"  {'':<20}{'threads':>8}{'median':>9}{'fastest':>9}{'slowest':>9}{'load':>8}{'peak MB':>9}{'agree':>7}{accuracy}  on")
     medians = {}
     reference = results["onnxruntime", args.threads[0]]
     for (label, threads), rounds in results.items():
@@ -163,9 +198,12 @@ def table(name, precision, args, python, edge):
         medians[label, threads] = statistics.median(each)
         load, peak = (statistics.median(r[what] for r in rounds) for what in ("load_ms", "peak_mb"))
         agree = sum(a == b for a, b in zip(rounds[0]["decisions"], reference[0]["decisions"])) if reference else "?"
+        if labels:
+            right = sum(a == b for a, b in zip(rounds[0]["decisions"], labels))
+            accuracy = f"{right / len(labels):>10.2%}"
         print(
             f"  {label:<20}{threads:>8}{medians[label, threads]:>9.2f}{min(each):>9.2f}{max(each):>9.2f}"
-            f"{load:>8.0f}{peak:>9.0f}{agree:>7}  {rounds[0]['runs_on']}"
+            f"{load:>8.0f}{peak:>9.0f}{agree:>7}{accuracy}  {rounds[0]['runs_on']}"
         )
     ours = medians.get(("fer-edge", 1))
     for threads in args.threads:

@@ -66,6 +66,12 @@ pub(super) fn check_targets(
     weighted: bool,
     taught: bool,
 ) -> Result<(), TrainError> {
+    if taught && options.loss.distill_crops.is_some() && options.augment.mixup > 0.0 {
+        return Err(TrainError::Option {
+            field: "loss.distill_crops",
+            problem: "does not go with augment.mixup: the teacher sees no mixed images".into(),
+        });
+    }
     if dataset.targets().map(Targets::kind) != Some(TargetKind::AnyOf) {
         return Ok(());
     }
@@ -148,6 +154,18 @@ mod tests {
         soft.set_targets(Targets::new(TargetKind::Drawn, rows))
             .unwrap();
         assert_ne!(fingerprint(&one), fingerprint(&soft));
+    }
+
+    #[test]
+    fn a_teacher_of_single_images_goes_without_mixup() {
+        let data = open("synth:1:70", &LoadOptions::default()).unwrap().dataset;
+        let mut options = TrainOptions::default();
+        options.loss.distill_crops = Some(fer_models::Crops::Center);
+        assert!(check_targets(&data, &options, false, true).is_ok());
+        options.augment.mixup = 0.2;
+        assert!(check_targets(&data, &options, false, false).is_ok());
+        let error = check_targets(&data, &options, false, true).unwrap_err();
+        assert!(error.to_string().contains("mixup"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Cross entropy with soft targets, class weights and a teacher, and its gradient.
 
-use fer_models::{argmax, softmax};
+use fer_models::{Crops, argmax, softmax};
 use serde::{Deserialize, Serialize};
 
 use super::{CenterOptions, ClassWeights, TrainError};
@@ -18,6 +18,10 @@ pub struct LossOptions {
     pub distill_share: f32,
     /// Temperature at which student and teacher are compared, above 0.
     pub distill_temperature: f32,
+    /// The teacher looks at these crops of each image once, before the first step; if not given, at every augmented image
+    /// that the student sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distill_crops: Option<Crops>,
     /// Center loss, besides the cross entropy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub center: Option<CenterOptions>,
@@ -30,6 +34,7 @@ impl Default for LossOptions {
             class_weights: ClassWeights::Even,
             distill_share: 0.7,
             distill_temperature: 4.0,
+            distill_crops: None,
             center: None,
         }
     }
@@ -152,6 +157,7 @@ mod tests {
                 class_weights,
                 distill_share: 0.6,
                 distill_temperature: 3.0,
+                distill_crops: None,
                 center: None,
             });
         }

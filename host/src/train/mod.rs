@@ -15,6 +15,7 @@ mod run_folder;
 mod schedule;
 mod seeds;
 mod state;
+mod teacher;
 mod trainer;
 mod watch;
 

@@ -8,7 +8,7 @@ use crate::checkpoint::{Checkpoint, History, Moments};
 use crate::data::{Dataset, Item, LoadOptions, Split, open};
 use crate::graph::build::{Architecture, build};
 use crate::graph::init;
-use fer_models::Preprocess;
+use fer_models::{Crops, Preprocess};
 
 fn faces() -> Dataset {
     open("synth:5:105", &LoadOptions::default())
@@ -196,6 +196,34 @@ fn what_watches_needs_something_to_watch() {
     assert!(error.to_string().contains("validate"), "{error}");
     // nothing was written: the folder can be used again
     assert!(!folder.path().join(METRICS_FILE).exists());
+}
+
+#[test]
+fn a_teacher_that_saw_each_image_once_teaches_unvaried_images_the_same() {
+    let faces = faces();
+    let trained = |distill_crops| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(1);
+        options.augment = Augment::none();
+        options.loss.distill_crops = distill_crops;
+        let teacher = start(&faces);
+        let setup = Setup {
+            start: start(&faces),
+            options,
+            teacher: Some((teacher, "teacher".into())),
+            data: "synth:5:105".into(),
+        };
+        let mut trainer = Trainer::start(folder.path(), &faces, setup, &Device::Cpu).unwrap();
+        trainer.run(&mut |_| true).unwrap();
+        ended(folder.path()).0.network.weights
+    };
+    let (live, once) = (trained(None), trained(Some(Crops::Center)));
+    for (name, live) in &live {
+        let pairs = live.data().iter().zip(once[name].data());
+        let gap = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(gap < 1e-4, "{name}: {gap}");
+    }
+    assert_ne!(trained(Some(Crops::Ten)), once);
 }
 
 /// The state of a run as builds before the other optimisers wrote it.

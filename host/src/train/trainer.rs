@@ -10,6 +10,7 @@ use super::any_of::any_of;
 use super::center::CenterHead;
 use super::fit::{check_data, check_targets, check_teacher, fingerprint, splits};
 use super::loss::cross_entropy;
+use super::teacher::Teacher;
 use super::watch::Validated;
 use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
@@ -95,7 +96,7 @@ pub struct Trainer<'a> {
     params: Params,
     optimizer: Optimizer,
     center: Option<CenterHead>,
-    teacher: Option<(Box<dyn Engine>, Params)>,
+    teacher: Option<Teacher>,
     save_every: Duration,
     session: Session,
 }
@@ -221,12 +222,18 @@ impl<'a> Trainer<'a> {
         if precision.or_f32() != precision {
             tracing::warn!("this processor has no fast bfloat16: training in f32");
         }
+        let teacher = match teacher {
+            Some(teacher) => {
+                let engine = device.engine(teacher.network.graph.clone(), precision);
+                let crops = options.loss.distill_crops;
+                let teacher = Teacher::new(&teacher, engine, crops, dataset, &training)?;
+                Some(teacher)
+            }
+            None => None,
+        };
         Ok(Self {
             engine: device.engine(network.graph, precision),
-            teacher: teacher.map(|t| {
-                let params = Params::new(&t.network);
-                (device.engine(t.network.graph, precision), params)
-            }),
+            teacher,
             dataset,
             training,
             validation,
@@ -309,7 +316,7 @@ impl<'a> Trainer<'a> {
             None => (rows, Vec::new()),
         };
         let taught = match &mut self.teacher {
-            Some((engine, params)) => Some(engine.infer(params, &batch.pixels, batch.len)?),
+            Some(teacher) => Some(teacher.logits(batch)?),
             None => None,
         };
         let classes = self.dataset.labels().len();

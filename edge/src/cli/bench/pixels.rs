@@ -53,6 +53,9 @@ impl Operators {
     }
 }
 
+/// Faces that are run together at the end, at most: more than a frame shows.
+const TOGETHER: usize = 32;
+
 /// Runs before the measurement.
 const WARM_UP: usize = 5;
 
@@ -99,9 +102,10 @@ pub(super) fn run(
             times.push(started.elapsed());
         }
     }
+    let few = faces.len().min(TOGETHER);
     let started = Instant::now();
-    classifier.classify(&pixels, &mut scores)?;
-    let together = started.elapsed() / faces.len() as u32;
+    classifier.classify(&pixels[..few * len], &mut scores)?;
+    let together = started.elapsed() / few as u32;
     let line = serde_json::json!({
         "runs_on": classifier.runs_on(),
         "load_ms": milliseconds(load),

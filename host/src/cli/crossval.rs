@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -16,11 +15,12 @@ use fer_tools::graph::head::replace_head;
 use fer_tools::report::confusion_picture;
 use fer_tools::train::fingerprint;
 
+use super::compute::Compute;
 use super::eval::{CropsName, is_png};
 use super::exit::{Configuration, Usage};
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
-use super::train::{self, Place, parse_device, parse_minutes};
+use super::train;
 use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
@@ -96,18 +96,8 @@ struct RunArgs {
     /// Crops of each tested face
     #[arg(long, value_enum, default_value = "center")]
     crops: CropsName,
-    /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
-    #[arg(long, default_value = "cpu", value_parser = parse_device)]
-    device: Place,
-    /// CPU threads; all cores if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Save each fold this often; a killed one loses that much at most
-    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = parse_minutes)]
-    checkpoint_minutes: f64,
-    /// Count unreadable images instead of stopping at the first
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    compute: Compute,
     #[command(flatten)]
     shown: Shown,
 }
@@ -158,13 +148,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 fn run_folds(args: &RunArgs) -> Result<()> {
     args.shown.picture.as_deref().map(is_png).transpose()?;
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.into())
-            .build_global()
-            .context("cannot start the threads")?;
-    }
-    let device = args.device.device()?;
+    let device = args.compute.begin()?;
     let recipe = args.recipe()?;
     let (start, dataset, data) = args.open(&recipe)?;
     let (plan, tested) = args.plan(&recipe, &start, &dataset, data)?;
@@ -178,7 +162,7 @@ fn run_folds(args: &RunArgs) -> Result<()> {
         folds: &tested,
         start: &start,
         device: &device,
-        save_every: Duration::from_secs_f64(args.checkpoint_minutes * 60.0),
+        save_every: args.compute.save_every(),
     };
     let several = args.jobs.get() > 1;
     let progress = Progress::new();
@@ -229,7 +213,7 @@ impl RunArgs {
         let from = self.from.as_deref().map(Checkpoint::load).transpose()?;
         let default = LoadOptions::default();
         let load = LoadOptions {
-            skip_bad: self.skip_bad,
+            skip_bad: self.compute.skip_bad,
             tile: from.as_ref().map_or(default.tile, |from| from.input.tile),
         };
         let data = self.votes.spec(&self.data)?;

@@ -1,5 +1,6 @@
 //! The command line: parse, validate, call the library, print. One file a subcommand.
 
+mod compute;
 mod crossval;
 mod data;
 mod embed;

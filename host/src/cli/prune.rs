@@ -14,6 +14,8 @@ Examples:
     fer-tools prune best.safetensors --percent 0.5 --out slim.safetensors
   As many as it takes for a quarter of the multiply-adds:
     fer-tools prune best.safetensors --keep-macs 25% --out slim.safetensors
+  A fifth of the parameters and a quarter of the multiply-adds, both at most:
+    fer-tools prune best.safetensors --keep-params 20% --keep-macs 25% --out slim.safetensors
   At most 4.85 million parameters, 16 channels in each layer:
     fer-tools prune best.safetensors --keep-params 4.85M --min-channels 16 --out slim.safetensors
 Then win the accuracy back:
@@ -25,13 +27,14 @@ Then win the accuracy back:
 /// shortcuts and concatenations go together. Train with `--sparsity 1e-4` first, so that the scales
 /// tell weak from strong. Right after a deep cut the accuracy is near chance: fine-tune.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, group = clap::ArgGroup::new("target").required(true))]
+#[command(after_help = EXAMPLES, group = clap::ArgGroup::new("target").required(true).multiple(true))]
 pub(crate) struct Args {
     /// Checkpoint to slim; it stays as it is
     #[arg(value_name = "CHECKPOINT")]
     checkpoint: PathBuf,
     /// Fraction of the prunable channels to cut, 0 to 1
-    #[arg(long, value_name = "FRACTION", value_parser = parse_fraction, group = "target")]
+    #[arg(long, value_name = "FRACTION", value_parser = parse_fraction, group = "target",
+          conflicts_with_all = ["keep_params", "keep_macs"])]
     percent: Option<f64>,
     /// Parameters to keep at most: a part (0.25, 25%) or a number (4850000, 4.85M)
     #[arg(long, value_name = "BUDGET", group = "target")]
@@ -64,6 +67,9 @@ impl Args {
             Target::Percent(percent) => format!("--percent {percent}"),
             Target::KeepParams(budget) => format!("--keep-params {budget}"),
             Target::KeepMacs(budget) => format!("--keep-macs {budget}"),
+            Target::KeepBoth { params, macs } => {
+                format!("--keep-params {params} --keep-macs {macs}")
+            }
         };
         format!(
             "fer-tools prune {} {target} --min-channels {} --out {}",
@@ -76,6 +82,7 @@ impl Args {
     fn options(&self) -> SlimOptions {
         let target = match (self.percent, self.keep_params, self.keep_macs) {
             (Some(percent), ..) => Target::Percent(percent),
+            (_, Some(params), Some(macs)) => Target::KeepBoth { params, macs },
             (_, Some(budget), _) => Target::KeepParams(budget),
             (_, _, Some(budget)) => Target::KeepMacs(budget),
             // clap asks for one of the three
@@ -133,6 +140,13 @@ mod tests {
         assert_eq!(
             target("--keep-macs 25%"),
             Ok(Target::KeepMacs(Budget::Fraction(0.25)))
+        );
+        assert_eq!(
+            target("--keep-params 20% --keep-macs 25%"),
+            Ok(Target::KeepBoth {
+                params: Budget::Fraction(0.2),
+                macs: Budget::Fraction(0.25)
+            })
         );
         let floor = options("--percent 0.5 --min-channels 16").map(|o| o.min_channels);
         assert_eq!(floor, Ok(16));

@@ -18,6 +18,7 @@ use fer_tools::train::{
     BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, SEEDS_FILE, Setup, Trainer,
 };
 
+use super::compute::Compute;
 use super::exit::{Configuration, Usage};
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
@@ -67,18 +68,8 @@ pub(crate) struct Args {
     tuning: Tuning,
     #[command(flatten)]
     votes: VoteFlags,
-    /// Where to compute: cpu, cuda or cuda:N (a build with the cuda feature)
-    #[arg(long, default_value = "cpu", value_parser = parse_device)]
-    device: Place,
-    /// CPU threads; all cores if not given. The same number gives the same weights
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Save the run this often; a killed run loses that much at most
-    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = parse_minutes)]
-    checkpoint_minutes: f64,
-    /// Count wrong rows and unreadable images instead of stopping at the first
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 /// What only a new run is told.
@@ -168,46 +159,6 @@ pub(super) fn augmentations() -> PossibleValuesParser {
     PossibleValuesParser::new(PRESETS.iter().map(named))
 }
 
-/// A device as it stands on the command line.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Place {
-    Cpu,
-    Cuda(usize),
-}
-
-pub(super) fn parse_device(text: &str) -> Result<Place, String> {
-    match text.split_once(':').unwrap_or((text, "0")) {
-        ("cpu", "0") => Ok(Place::Cpu),
-        ("cuda", n) => n
-            .parse()
-            .map(Place::Cuda)
-            .map_err(|_| format!("expected a GPU number behind cuda:, found `{n}`")),
-        _ => Err("expected cpu, cuda or cuda:N".into()),
-    }
-}
-
-pub(super) fn parse_minutes(text: &str) -> Result<f64, String> {
-    let minutes = text.parse::<f64>().ok();
-    minutes
-        .filter(|m| (0.0..=1e5).contains(m))
-        .ok_or_else(|| "expected minutes, such as 5 or 0.5".into())
-}
-
-impl Place {
-    pub(super) fn device(self) -> Result<Device> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(_) if !candle_core::utils::cuda_is_available() => Err(Usage(
-                "this build has no CUDA: build with --features cuda, or use --device cpu".into(),
-            )
-            .into()),
-            Self::Cuda(n) => candle_core::Device::new_cuda(n)
-                .map(Device::Candle)
-                .with_context(|| format!("cannot open cuda:{n}")),
-        }
-    }
-}
-
 impl NewRun {
     /// The recipe, with what the flags change.
     fn recipe(&self, tuning: &Tuning) -> Result<Recipe> {
@@ -246,18 +197,12 @@ pub(super) fn set<T>(field: &mut T, value: Option<T>) {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.into())
-            .build_global()
-            .context("cannot start the threads")?;
-    }
-    let device = args.device.device()?;
+    let device = args.compute.begin()?;
     let load = LoadOptions {
-        skip_bad: args.skip_bad,
+        skip_bad: args.compute.skip_bad,
         ..LoadOptions::default()
     };
-    let every = Duration::from_secs_f64(args.checkpoint_minutes * 60.0);
+    let every = args.compute.save_every();
     let (outcome, folder) = match (&args.resume, &args.data, &args.out) {
         (Some(folder), ..) if folder.join(SEEDS_FILE).exists() => {
             return Err(Usage(format!(

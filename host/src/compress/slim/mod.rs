@@ -48,6 +48,13 @@ pub enum Target {
     KeepParams(Budget),
     /// Cut the weakest until no more than this many multiply-adds are left.
     KeepMacs(Budget),
+    /// Cut the weakest until both budgets are kept.
+    KeepBoth {
+        /// Of parameters.
+        params: Budget,
+        /// Of multiply-adds.
+        macs: Budget,
+    },
 }
 
 /// What [`slim`] is asked to do.
@@ -96,17 +103,20 @@ pub fn slim(network: &Network, options: &SlimOptions) -> Result<Slimmed, SlimErr
     let graph = &network.graph;
     let channels = Channels::of(graph);
     let ranking = Ranking::of(network, &channels, options.min_channels)?;
-    let keep = match options.target {
-        Target::Percent(p) => channels.keep(&ranking.weakest(ranking.share(p)?)),
-        Target::KeepParams(budget) => {
-            ranking.within("parameters", budget, graph, &channels, |c| c.parameters)?
-        }
-        Target::KeepMacs(budget) => {
-            ranking.within("multiply-adds", budget, graph, &channels, |c: &Counts| {
-                c.multiply_adds
-            })?
-        }
+    let params = |budget| ranking.within("parameters", budget, graph, &channels, |c| c.parameters);
+    let macs = |budget| {
+        ranking.within("multiply-adds", budget, graph, &channels, |c: &Counts| {
+            c.multiply_adds
+        })
     };
+    let count = match options.target {
+        Target::Percent(p) => ranking.share(p)?,
+        Target::KeepParams(budget) => params(budget)?,
+        Target::KeepMacs(budget) => macs(budget)?,
+        // more cut channels are a superset, so whatever is enough for both is enough for each
+        Target::KeepBoth { params: p, macs: m } => params(p)?.max(macs(m)?),
+    };
+    let keep = channels.keep(&ranking.weakest(count));
     let network = cut(network, &keep)?;
     let report = Report::between(graph, &network.graph);
     Ok(Slimmed {

@@ -4,7 +4,6 @@ use super::budget::Budget;
 use super::channels::Channels;
 use super::cut::cut_graph;
 use super::error::SlimError;
-use super::keep::Keep;
 use crate::graph::count::Counts;
 use crate::graph::{Graph, Network, Op};
 
@@ -86,7 +85,7 @@ impl Ranking {
         cut
     }
 
-    /// The largest network within a budget: bisects how many of the weakest go on exact counts.
+    /// How many of the weakest have to go for a budget, at least: bisects on exact counts.
     ///
     /// # Errors
     /// When the fraction is out of range, or the floor does not allow the budget.
@@ -97,17 +96,16 @@ impl Ranking {
         graph: &Graph,
         channels: &Channels,
         measure: impl Fn(&Counts) -> u64,
-    ) -> Result<Keep, SlimError> {
+    ) -> Result<usize, SlimError> {
         let before = measure(&Counts::of(graph));
         let limit = budget
             .limit(before)
             .map_err(|fraction| SlimError::Fraction { what, fraction })?;
-        let at = |count: usize| -> Result<(Keep, u64), SlimError> {
+        let left = |count: usize| -> Result<u64, SlimError> {
             let keep = channels.keep(&self.weakest(count));
-            let left = measure(&Counts::of(&cut_graph(graph, &keep)?));
-            Ok((keep, left))
+            Ok(measure(&Counts::of(&cut_graph(graph, &keep)?)))
         };
-        let (mut best, smallest) = at(self.order.len())?;
+        let smallest = left(self.order.len())?;
         if smallest > limit {
             return Err(SlimError::Unreachable {
                 what,
@@ -121,15 +119,13 @@ impl Ranking {
         let (mut low, mut high) = (0, self.order.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            let (keep, left) = at(middle)?;
-            if left <= limit {
+            if left(middle)? <= limit {
                 high = middle;
-                best = keep;
             } else {
                 low = middle + 1;
             }
         }
-        Ok(best)
+        Ok(high)
     }
 }
 

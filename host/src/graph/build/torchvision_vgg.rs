@@ -6,8 +6,8 @@
 //! a deep VGG hardly learns from scratch: import weights, or take the `_bn` form.
 
 use super::Architecture;
-use super::builder::{GraphBuilder, conv3x3};
-use super::vgg::layout;
+use super::builder::GraphBuilder;
+use super::vgg::features;
 use crate::graph::{Border, Conv2d, Graph, GraphError, NodeId, Op};
 
 /// VGG without batch normalisation.
@@ -21,26 +21,9 @@ pub(super) fn normalised(arch: &Architecture, classes: usize) -> Result<Graph, G
 }
 
 fn vgg(arch: &Architecture, classes: usize, norms: bool) -> Result<Graph, GraphError> {
-    let (mut b, mut x) = GraphBuilder::new(arch.image());
-    let mut index = 0;
-    let mut name = || {
-        let name = format!("features.{index}");
-        index += 1;
-        name
-    };
-    for &width in layout(&arch.name) {
-        if width == 0 {
-            x = b.halve(name(), x);
-            continue;
-        }
-        let conv = conv3x3(b.channels(x), arch.scale(width), 1, true);
-        x = b.conv(name(), x, conv);
-        if norms {
-            x = b.norm(name(), x, conv.outputs);
-        }
-        x = b.relu(name(), x);
-    }
-    x = b.push("flatten", Op::Flatten, &[x]);
+    let (mut b, x) = GraphBuilder::new(arch.image());
+    let (x, _) = features(&mut b, arch, x, norms);
+    let mut x = b.push("flatten", Op::Flatten, &[x]);
     for first in [0, 3] {
         x = hidden(&mut b, arch, x, first);
         x = b.dropout(format!("classifier.{}", first + 2), x, arch.dropout);

@@ -3,10 +3,10 @@
 
 use super::Architecture;
 use super::builder::{GraphBuilder, conv3x3};
-use crate::graph::{Graph, GraphError, Op, Pool};
+use crate::graph::{Graph, GraphError, NodeId, Op, Pool};
 
 /// Channels of a convolution, or 0 for a pooling; of the configuration that a name begins with.
-pub(super) fn layout(name: &str) -> &'static [usize] {
+fn layout(name: &str) -> &'static [usize] {
     match name.get(..5).unwrap_or(name) {
         "vgg11" => &[64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0],
         "vgg13" => &[
@@ -22,10 +22,13 @@ pub(super) fn layout(name: &str) -> &'static [usize] {
     }
 }
 
-pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
-    let (mut b, mut x) = GraphBuilder::new(arch.image());
-    let mut channels = arch.channels;
-    // numbered as in a PyTorch `Sequential`
+/// The convolutions and poolings of a VGG, numbered as in a PyTorch `Sequential`; also the next number.
+pub(super) fn features(
+    b: &mut GraphBuilder,
+    arch: &Architecture,
+    mut x: NodeId,
+    norms: bool,
+) -> (NodeId, usize) {
     let mut index = 0;
     let mut name = || {
         let name = format!("features.{index}");
@@ -37,16 +40,27 @@ pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphE
             x = b.halve(name(), x);
             continue;
         }
-        let width = arch.scale(width);
-        x = b.conv(name(), x, conv3x3(channels, width, 1, true));
-        x = b.norm(name(), x, width);
+        let conv = conv3x3(b.channels(x), arch.scale(width), 1, true);
+        x = b.conv(name(), x, conv);
+        if norms {
+            x = b.norm(name(), x, conv.outputs);
+        }
         x = b.relu(name(), x);
-        channels = width;
     }
+    (x, index)
+}
+
+pub(super) fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
+    let (mut b, x) = GraphBuilder::new(arch.image());
+    let (x, next) = features(&mut b, arch, x, true);
     // the reference ends in a 1×1 average of a 1×1 map; kept so that names and shapes line up
-    x = b.push(name(), Op::AvgPool(Pool::new(1, 1)), &[x]);
-    x = b.push("flatten", Op::Flatten, &[x]);
-    x = b.push("dropout", Op::Dropout { p: arch.dropout }, &[x]);
+    let x = b.push(
+        format!("features.{next}"),
+        Op::AvgPool(Pool::new(1, 1)),
+        &[x],
+    );
+    let x = b.push("flatten", Op::Flatten, &[x]);
+    let x = b.push("dropout", Op::Dropout { p: arch.dropout }, &[x]);
     b.dense("classifier", x, classes);
     b.finish(arch.name.clone())
 }

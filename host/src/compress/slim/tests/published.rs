@@ -5,7 +5,7 @@ use super::super::{Budget, Channels, SlimError, SlimOptions, Target, cut_graph, 
 use super::assert_cut_equals_masked;
 use crate::graph::build::{Architecture, NAMES, build};
 use crate::graph::count::Counts;
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Network, Op};
 
 fn options(target: Target, min_channels: usize) -> SlimOptions {
     SlimOptions {
@@ -177,6 +177,20 @@ fn budgets_are_met_as_closely_as_channels_allow() {
         let after = Counts::of(&slim(&net, &options(target, 2)).unwrap().network.graph);
         assert!(after.multiply_adds <= limit);
         assert!(after.multiply_adds as f64 > limit as f64 * 0.85);
+    }
+}
+
+#[test]
+fn the_tighter_of_two_budgets_decides() {
+    let net = network(small("vgg11"), 2);
+    let slimmed = |target| slim(&net, &options(target, 2)).unwrap().network;
+    for (p, m) in [(0.2, 0.9), (0.9, 0.2), (0.3, 0.3)] {
+        let [params, macs] = [p, m].map(Budget::Fraction);
+        let both = slimmed(Target::KeepBoth { params, macs });
+        let one = [Target::KeepParams(params), Target::KeepMacs(macs)].map(slimmed);
+        let size = |network: &Network| Counts::of(&network.graph).parameters;
+        let smaller = one.iter().min_by_key(|network| size(network)).unwrap();
+        assert_eq!(&both, smaller, "{p} {m}");
     }
 }
 

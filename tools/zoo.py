@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Makes the models of models/zoo from the recipes, and prints the table of accuracy against multiply-adds.
+
+    python3 tools/zoo.py [--data ../shared/data/fer2013.csv.xz] [--until NAME] [--table]
+
+Trains the teacher, makes its scales sparse, and for each budget prunes it, fine-tunes it with the teacher's help and judges it on
+PublicTest. Every step leaves its result in runs/, and what is there isn't made again: stopped or killed, the same command
+goes on, at most five minutes earlier. About 12 hours on two cores with AMX. --until ends behind a step; --table prints what is
+there. What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl. FER_TOOLS names the program; else it is
+built.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RUNS, ZOO, RECIPES = ROOT / "runs", ROOT / "models" / "zoo", ROOT / "host" / "recipes"
+
+# name, recipe, parameters and multiply-adds kept at most, channels that each layer keeps at least
+BUDGETS = [
+    ("vgg19-slim", "vgg19-slim", "20%", "25%", 16),
+    ("vgg19-tiny", "vgg19-tiny", "5%", "5%", 8),
+    ("vgg19-half", "vgg19-slim", "50%", "50%", 16),
+    ("vgg19-eighth", "vgg19-slim", "12.5%", "12.5%", 8),
+    ("vgg19-fortieth", "vgg19-tiny", "2.5%", "2.5%", 8),
+]
+SHIPPED = ["vgg19-slim", "vgg19-tiny"]
+
+
+def fer_tools():
+    """The program that does the work."""
+    if "FER_TOOLS" in os.environ:
+        return os.environ["FER_TOOLS"]
+    command = ["cargo", "build", "--locked", "--bin", "fer-tools", "--message-format=json"]
+    out = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    messages = [json.loads(line) for line in out.splitlines()]
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "fer-tools")
+
+
+class Zoo:
+    def __init__(self, program, data):
+        self.program, self.data = program, data
+
+    def call(self, *arguments, capture=False):
+        """Runs fer-tools in the root, so that the paths in cards and histories are those of the documents."""
+        command = [self.program, *map(str, arguments)]
+        out = subprocess.PIPE if capture else None
+        return subprocess.run(command, cwd=ROOT, check=True, stdout=out, text=True).stdout
+
+    def train(self, name, recipe, *arguments):
+        """A run from its beginning, or on from where it was stopped; nothing where it is done."""
+        if (RUNS / f"{name}.done").exists():
+            return
+        if (RUNS / name / "last.safetensors").exists():
+            self.call("train", "--resume", f"runs/{name}")
+        else:
+            # a run that was killed before it first saved left nothing to go on with
+            shutil.rmtree(RUNS / name, ignore_errors=True)
+            self.call("train", self.data, *arguments, "--recipe", f"host/recipes/{recipe}.toml", "--out", f"runs/{name}")
+        (RUNS / f"{name}.done").touch()
+
+    def judge(self, name):
+        """Accuracy on PublicTest with the centre crop and with ten, kept beside the run."""
+        kept = RUNS / f"{name}.json"
+        if not kept.exists():
+            checkpoint = f"runs/{name}/best.safetensors"
+            crops = {
+                crops: json.loads(self.call("eval", checkpoint, self.data, "--crops", crops, "--json", capture=True))["accuracy"]
+                for crops in ("center", "ten")
+            }
+            write(kept, json.dumps(crops))
+        return json.loads(kept.read_text())
+
+    def slim(self, name, recipe, params, macs, floor):
+        pruned, table = f"runs/{name}-pruned.safetensors", RUNS / f"{name}-pruned.json"
+        if not table.exists():
+            limits = ["--keep-params", params, "--keep-macs", macs, "--min-channels", floor]
+            out = self.call("prune", "runs/vgg19-sparse/best.safetensors", *limits, "--out", pruned, "--json", capture=True)
+            write(table, out)
+        self.train(name, recipe, "--from", pruned, "--distill", "runs/vgg19/best.safetensors")
+        self.judge(name)
+
+    def ship(self, name, recipe):
+        """The model folder, with all that a reader of its card needs to make it again."""
+        folder = ZOO / name
+        self.call("export", f"runs/{name}/best.safetensors", "--data", self.data, "--name", name, "--out", f"models/zoo/{name}")
+        steps = [("vgg19", "vgg19"), ("vgg19-sparse", "sparse"), (name, recipe)]
+        for run, used in steps:
+            shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
+            shutil.copy(RECIPES / f"{used}.toml", folder / f"{run}.toml")
+        with open(folder / "CARD.md", "a") as card:
+            card.write(made(steps))
+
+
+def write(path, text):
+    """All of it or nothing."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def metrics(run):
+    return [json.loads(line) for line in (RUNS / run / "metrics.jsonl").read_text().splitlines()]
+
+
+def made(steps):
+    """The card's section on how this copy came about."""
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
+    rows = ""
+    for run, recipe in steps:
+        lines = metrics(run)
+        best = max(line["validation_accuracy"] for line in lines)
+        hours = lines[-1]["seconds"] / 3600
+        rows += f"| `{run}.toml` | `{run}.jsonl` | {len(lines)} | {hours:.1f} | {best:.2%} |\n"
+    return f"""
+## How this copy was made
+
+`python3 tools/zoo.py` runs the commands above and goes on where it was stopped. On {cpu}, {os.cpu_count()} cores:
+
+| recipe | log | epochs | hours | best on PublicTest, centre crop |
+| --- | --- | --- | --- | --- |
+{rows}
+The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the
+accuracy there is a little optimistic. PrivateTest was not looked at.
+"""
+
+
+def table():
+    """What there is so far, as Markdown."""
+    before, rows = None, []
+    for name, _, _, _, _ in BUDGETS:
+        if (RUNS / f"{name}.json").exists():
+            pruned = json.loads((RUNS / f"{name}-pruned.json").read_text())
+            before = pruned["before"]
+            rows.append((name, pruned["after"], json.loads((RUNS / f"{name}.json").read_text())))
+    if (RUNS / "vgg19.json").exists() and before:
+        rows.append(("vgg19", before, json.loads((RUNS / "vgg19.json").read_text())))
+    print("| network | parameters | of VGG19's | multiply-adds | of VGG19's | PublicTest, ten crops | centre crop |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name, size, accuracy in sorted(rows, key=lambda row: -row[1]["multiply_adds"]):
+        parts = [size[what] / before[what] for what in ("parameters", "multiply_adds")]
+        print(
+            f"| {name} | {size['parameters']:,} | {parts[0]:.1%} | {size['multiply_adds'] / 1e6:.1f} M | {parts[1]:.1%} "
+            f"| {accuracy['ten']:.2%} | {accuracy['center']:.2%} |"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="../shared/data/fer2013.csv.xz")
+    parser.add_argument("--until", choices=["vgg19", "vgg19-sparse", *(budget[0] for budget in BUDGETS)])
+    parser.add_argument("--table", action="store_true")
+    args = parser.parse_args()
+    if args.table:
+        return table()
+    RUNS.mkdir(exist_ok=True)
+    zoo = Zoo(fer_tools(), args.data)
+    steps = [
+        ("vgg19", lambda: (zoo.train("vgg19", "vgg19"), zoo.judge("vgg19"))),
+        ("vgg19-sparse", lambda: zoo.train("vgg19-sparse", "sparse", "--from", "runs/vgg19/best.safetensors")),
+        *((budget[0], lambda budget=budget: zoo.slim(*budget)) for budget in BUDGETS),
+    ]
+    for name, step in steps:
+        print(f"== {name}", file=sys.stderr, flush=True)
+        step()
+        if name in SHIPPED:
+            recipe = next(budget[1] for budget in BUDGETS if budget[0] == name)
+            zoo.ship(name, recipe)
+        if name == args.until:
+            break
+    table()
+
+
+if __name__ == "__main__":
+    main()

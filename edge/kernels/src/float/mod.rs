@@ -7,8 +7,11 @@
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub(crate) use winograd::Winograd;
 
 use crate::aligned::Aligned;
 use crate::isa::Isa;
@@ -49,6 +52,19 @@ struct Panel {
     weights: usize,
 }
 
+/// Numbers of a vector, and vectors of output channels in a tile.
+fn tile_of(isa: Isa) -> (usize, usize) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::AvxVnni => (x86::Avx2::LANES, x86::Avx2::VECTORS),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => (x86::Avx512::LANES, x86::Avx512::VECTORS),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon | Isa::NeonDot => (neon::Neon::LANES, neon::Neon::VECTORS),
+        _ => (Plain::LANES, Plain::VECTORS),
+    }
+}
+
 impl Conv {
     /// Packs `weights` `[outputs, inputs, rows, columns]` and `bias` `[outputs]`.
     pub(crate) fn new(
@@ -59,15 +75,7 @@ impl Conv {
         bias: &[f32],
         relu: bool,
     ) -> Self {
-        let (lanes, vectors) = match isa {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::AvxVnni => (x86::Avx2::LANES, x86::Avx2::VECTORS),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => (x86::Avx512::LANES, x86::Avx512::VECTORS),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon | Isa::NeonDot => (neon::Neon::LANES, neon::Neon::VECTORS),
-            _ => (Plain::LANES, Plain::VECTORS),
-        };
+        let (lanes, vectors) = tile_of(isa);
         let [rows, columns] = window.kernel;
         let depth = rows * columns * inputs;
         let outputs = bias.len();
@@ -131,28 +139,51 @@ impl Conv {
             places.fit(input.len(), reach, output.len(), self.channels),
             "places of another map"
         );
-        let job = Job {
+        self.start(&Job {
             conv: self,
             pixels: &places.pixels[..places.end(pictures)],
             row,
             input: input.as_ptr(),
             output: output.as_mut_ptr(),
-        };
+        });
+    }
+
+    /// A convolution of 1×1 as a product of matrices, whose rows begin at `rows`.
+    fn multiply(&self, rows: &[Pixel], input: &[f32], output: &mut [f32]) {
+        assert!(
+            self.window.kernel == [1, 1]
+                && rows.iter().all(|row| {
+                    row.input as usize + self.segment <= input.len()
+                        && row.output as usize + self.channels <= output.len()
+                }),
+            "rows of other matrices"
+        );
+        self.start(&Job {
+            conv: self,
+            pixels: rows,
+            row: 0,
+            input: input.as_ptr(),
+            output: output.as_mut_ptr(),
+        });
+    }
+
+    /// The caller has checked that all windows and outputs lie in the job's maps.
+    fn start(&self, job: &Job<'_>) {
         #[expect(
             unsafe_code,
             reason = "vector instructions; `fer-edge bench` shows what they are worth"
         )]
         // SAFETY: `Conv` is only made for instructions that `Isa::is_available` found (`Builder::new`),
-        // and every pixel's window and output lie in the slices, as checked above.
+        // and every pixel's window and output lie in the slices, as both callers have checked.
         unsafe {
             match self.isa {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 | Isa::AvxVnni => x86::avx2(&job),
+                Isa::Avx2 | Isa::AvxVnni => x86::avx2(job),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => x86::avx512(&job),
+                Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => x86::avx512(job),
                 #[cfg(target_arch = "aarch64")]
-                Isa::Neon | Isa::NeonDot => neon::neon(&job),
-                _ => drive::<Plain>(&job),
+                Isa::Neon | Isa::NeonDot => neon::neon(job),
+                _ => drive::<Plain>(job),
             }
         }
     }

@@ -74,6 +74,14 @@ impl Builder {
             bias.len() * inputs * height * width,
             weights.len(),
         )?;
+        if float::Winograd::fits(self.isa, &window, inputs, shape) {
+            let conv = float::Winograd::new(self.isa, window, inputs, weights, bias, relu);
+            return Ok(self.push(shape, Element::Float, |to| Step::Tiled {
+                conv,
+                from: from.0,
+                to,
+            }));
+        }
         let conv = float::Conv::new(self.isa, window, inputs, weights, bias, relu);
         Ok(self.push(shape, Element::Float, |to| Step::Float {
             conv,

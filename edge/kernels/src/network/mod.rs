@@ -54,9 +54,11 @@ pub struct Network {
 pub struct Workspace {
     pictures: usize,
     buffers: Vec<Buffer>,
-    /// For each step, where its outputs lie, if it is a convolution.
+    /// For each step, where its outputs lie, if it is a convolution pixel by pixel.
     places: Vec<Option<Places>>,
     sums: Vec<i32>,
+    /// Transformed tiles and their products.
+    scratch: Aligned<f32>,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,7 @@ impl Network {
     pub fn convolutions(&self) -> (usize, usize) {
         let count = |kind: fn(&Step) -> bool| self.steps.iter().filter(|s| kind(s)).count();
         (
-            count(|step| matches!(step, Step::Float { .. })),
+            count(|step| matches!(step, Step::Float { .. } | Step::Tiled { .. })),
             count(|step| matches!(step, Step::Integer { .. })),
         )
     }
@@ -183,6 +185,9 @@ impl Workspace {
                 pictures,
                 buffers: network.maps.iter().map(buffer).collect(),
                 places: network.steps.iter().map(places).collect(),
+                scratch: Aligned::zeroed(
+                    network.steps.iter().map(Step::scratch).max().unwrap_or(0),
+                ),
                 sums: vec![
                     0;
                     network

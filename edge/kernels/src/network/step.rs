@@ -14,6 +14,11 @@ pub(super) enum Step {
         from: usize,
         to: usize,
     },
+    Tiled {
+        conv: float::Winograd,
+        from: usize,
+        to: usize,
+    },
     Integer {
         conv: quant::Conv,
         from: usize,
@@ -55,6 +60,7 @@ impl Step {
     pub(super) fn weight_bytes(&self) -> usize {
         match self {
             Step::Float { conv, .. } => conv.bytes(),
+            Step::Tiled { conv, .. } => conv.bytes(),
             Step::Integer { conv, .. } => conv.bytes(),
             _ => 0,
         }
@@ -64,6 +70,7 @@ impl Step {
     pub(super) fn multiply_adds(&self, maps: &[Spec]) -> usize {
         let (window, from, to) = match self {
             Step::Float { conv, from, to } => (conv.window, *from, *to),
+            Step::Tiled { conv, from, to } => (conv.window, *from, *to),
             Step::Integer { conv, from, to } => (conv.window, *from, *to),
             _ => return 0,
         };
@@ -75,6 +82,7 @@ impl Step {
     pub(super) fn widen(&self, maps: &mut [Spec]) {
         let (window, from, slack) = match self {
             Step::Float { conv, from, .. } => (conv.window, *from, 0),
+            Step::Tiled { conv, from, .. } => (conv.window, *from, 0),
             Step::Integer { conv, from, .. } => {
                 let inputs = maps[*from].layout.shape.channels;
                 (conv.window, *from, conv.slack(inputs))
@@ -88,7 +96,15 @@ impl Step {
         map.slack = map.slack.max(slack);
     }
 
-    /// Where its outputs lie, if it is a convolution.
+    /// Floats that it needs room for besides its maps.
+    pub(super) fn scratch(&self) -> usize {
+        match self {
+            Step::Tiled { conv, .. } => conv.scratch(),
+            _ => 0,
+        }
+    }
+
+    /// Where its outputs lie, if it is a convolution pixel by pixel.
     pub(super) fn places(&self, maps: &[Spec], pictures: usize) -> Option<Places> {
         match self {
             Step::Float { conv, from, to } => Some(Places::pixels(
@@ -123,6 +139,7 @@ impl Step {
     fn target(&self) -> usize {
         match self {
             Step::Float { to, .. }
+            | Step::Tiled { to, .. }
             | Step::Integer { to, .. }
             | Step::MaxPool { to, .. }
             | Step::AveragePool { to, .. }
@@ -146,6 +163,7 @@ impl Step {
             buffers,
             places,
             sums,
+            scratch,
             ..
         } = workspace;
         let layout = |map: usize| &maps[map].layout;
@@ -159,6 +177,12 @@ impl Step {
                     to,
                 );
             }
+            (Step::Tiled { conv, from, to }, Floats(y)) => conv.run(
+                pictures,
+                (layout(*from), buffers[*from].floats()?),
+                (layout(*to), y),
+                scratch,
+            ),
             (Step::Integer { conv, from, .. }, target) => {
                 let places = places[index].as_ref()?;
                 let target = match target {

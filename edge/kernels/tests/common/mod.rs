@@ -72,6 +72,29 @@ impl Case {
         }
     }
 
+    /// Any that Winograd's tiles take, and some that they don't quite.
+    pub(crate) fn tiled(random: &mut Random) -> Self {
+        loop {
+            let case = Self {
+                pictures: random.of(1..=3),
+                input: Shape {
+                    height: random.of(6..=11),
+                    width: random.of(6..=13),
+                    channels: (32 << random.of(0..=2)) + random.of(0..=3),
+                },
+                outputs: (32 << random.of(0..=2)) + random.of(0..=3),
+                window: Window {
+                    kernel: [3, 3],
+                    stride: [1, 1],
+                    pads: [0; 4].map(|_: usize| random.of(0..=2)),
+                },
+            };
+            if case.window.output(case.input, 1).is_some() {
+                return case;
+            }
+        }
+    }
+
     pub(crate) fn output(&self) -> Shape {
         self.window.output(self.input, self.outputs).unwrap()
     }

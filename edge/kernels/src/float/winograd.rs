@@ -262,11 +262,11 @@ fn read_tile<const W: usize>(
             let d: [[f32; W]; 4] = std::array::from_fn(|row| take(pixels[row][column], channel, n));
             transform_tile(d)
         });
-        for row in 0..4 {
-            let v = transform_tile(std::array::from_fn(|column| columns[column][row]));
-            for (column, v) in v.into_iter().enumerate() {
-                put(into, (4 * row + column) * stride + channel, n, v);
-            }
+        let rows: [[[f32; W]; 4]; 4] = std::array::from_fn(|row| {
+            transform_tile(std::array::from_fn(|column| columns[column][row]))
+        });
+        for (place, v) in rows.into_iter().flatten().enumerate() {
+            put(into, place * stride + channel, n, v);
         }
     }
 }
@@ -302,8 +302,10 @@ fn write_tile<const W: usize>(
                 take::<W>(sums, (4 * row + column) * stride + channel, n)
             }))
         });
-        for column in 0..columns {
-            let down = transform_sums(std::array::from_fn(|row| across[row][column]));
+        let both: [[[f32; W]; 2]; 2] = std::array::from_fn(|column| {
+            transform_sums(std::array::from_fn(|row| across[row][column]))
+        });
+        for (column, down) in both.into_iter().enumerate().take(columns) {
             for (row, sum) in down.into_iter().enumerate().take(rows) {
                 let mut sum = plus(sum, bias);
                 if conv.relu {

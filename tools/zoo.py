@@ -31,6 +31,8 @@ BUDGETS = [
     ("vgg19-fortieth", "vgg19-tiny", "2.5%", "2.5%", 8),
 ]
 SHIPPED = ["vgg19-slim", "vgg19-tiny"]
+# Largest file in the repository, in bytes; what is larger ships with weights of 16 bits.
+LARGEST = 8_000_000
 
 
 def fer_tools():
@@ -87,9 +89,16 @@ class Zoo:
         self.judge(name)
 
     def ship(self, name, recipe):
-        """The model folder, with all that a reader of its card needs to make it again."""
-        folder = ZOO / name
-        self.call("export", f"runs/{name}/best.safetensors", "--data", self.data, "--name", name, "--out", f"models/zoo/{name}")
+        """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""
+        folder, best = ZOO / name, f"runs/{name}/best.safetensors"
+
+        def packaged(command, as_name, *flags):
+            self.call(command, best, "--data", self.data, "--name", as_name, "--out", f"models/zoo/{as_name}", *flags)
+
+        packaged("export", name)
+        if (folder / "model.onnx").stat().st_size > LARGEST:
+            packaged("quantize", name, "--precision", "f16")
+        packaged("quantize", f"{name}-int8")
         steps = [("vgg19", "vgg19"), ("vgg19-sparse", "sparse"), (name, recipe)]
         for run, used in steps:
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
@@ -178,4 +187,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        # fer-tools has said why
+        sys.exit(error.returncode)

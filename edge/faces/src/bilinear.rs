@@ -11,24 +11,21 @@ use crate::gray::Gray;
 pub(crate) struct Bilinear {
     across: Axis,
     down: Axis,
+    /// Pixels that samples of a row lie between, the second in the upper byte.
+    pairs: Vec<u16>,
     upper: Vec<f64>,
     lower: Vec<f64>,
 }
 
-/// Where the samples of one dimension lie.
+/// Where the samples of one dimension lie, each between two neighbouring pixels.
 #[derive(Debug, Default)]
 struct Axis {
     /// Length of source and samples that the rest is for.
     lengths: (usize, usize),
-    samples: Vec<Sample>,
-}
-
-/// A sample between two neighbouring pixels.
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    first: usize,
-    /// Of the first and the second pixel.
-    weights: [f64; 2],
+    /// The first of each sample's two pixels.
+    first: Vec<usize>,
+    /// Of the first and of the second pixels.
+    weights: [Vec<f64>; 2],
 }
 
 impl Axis {
@@ -38,16 +35,18 @@ impl Axis {
         }
         self.lengths = (from, to);
         let scale = from as f64 / to as f64;
-        self.samples.clear();
-        self.samples.extend((0..to).map(|out| {
+        let place = move |out: usize| {
             let place = scale * out as f64;
             let first = (place as usize).min(from - 2);
-            let second = place - first as f64;
-            Sample {
-                first,
-                weights: [1.0 - second, second],
-            }
-        }));
+            (first, place - first as f64)
+        };
+        self.first.clear();
+        self.first.extend((0..to).map(|out| place(out).0));
+        let [first, second] = &mut self.weights;
+        second.clear();
+        second.extend((0..to).map(|out| place(out).1));
+        first.clear();
+        first.extend(second.iter().map(|second| 1.0 - second));
     }
 }
 
@@ -64,32 +63,56 @@ impl Bilinear {
         }
         self.across.fill(from.width(), width);
         self.down.fill(from.height(), height);
+        self.pairs.resize(width, 0);
         self.upper.resize(width, 0.0);
         self.lower.resize(width, 0.0);
         let mut sampled = None;
-        for (row, sample) in rows.zip(&self.down.samples) {
-            let first = sample.first;
+        for (y, row) in rows.enumerate() {
+            let first = self.down.first[y];
             if sampled != Some(first) {
                 if first > 0 && sampled == Some(first - 1) {
                     std::mem::swap(&mut self.upper, &mut self.lower);
                 } else {
-                    sample_row(from.row(first), &self.across.samples, &mut self.upper);
+                    sample_row(
+                        from.row(first),
+                        &self.across,
+                        &mut self.pairs,
+                        &mut self.upper,
+                    );
                 }
-                sample_row(from.row(first + 1), &self.across.samples, &mut self.lower);
+                sample_row(
+                    from.row(first + 1),
+                    &self.across,
+                    &mut self.pairs,
+                    &mut self.lower,
+                );
                 sampled = Some(first);
             }
-            let [a, b] = sample.weights;
+            let [a, b] = [0, 1].map(|of| self.down.weights[of][y]);
             for ((out, upper), lower) in row.iter_mut().zip(&self.upper).zip(&self.lower) {
-                *out = (a * upper + b * lower) as i32 as u8;
+                *out = cut_off(a * upper + b * lower);
             }
         }
     }
 }
 
-fn sample_row(pixels: &[u8], samples: &[Sample], out: &mut [f64]) {
-    for (out, sample) in out.iter_mut().zip(samples) {
-        let pair = &pixels[sample.first..sample.first + 2];
-        let [a, b] = sample.weights;
-        *out = a * f64::from(pair[0]) + b * f64::from(pair[1]);
+/// A number from 0 to 255 without its fraction. A cast does the same, but not on vectors.
+fn cut_off(number: f64) -> u8 {
+    /// Beside it, a double has no bits left for a fraction, and its last ones are a whole number.
+    const WHOLE: f64 = (1u64 << 52) as f64;
+    let rounded = number + WHOLE;
+    let up = rounded - WHOLE > number;
+    rounded.to_bits().wrapping_sub(u64::from(up)) as u8
+}
+
+/// Gathers pixels first, one at a time, so that the rest is vectors.
+fn sample_row(pixels: &[u8], axis: &Axis, pairs: &mut [u16], out: &mut [f64]) {
+    for (pair, &first) in pairs.iter_mut().zip(&axis.first) {
+        let pixels = &pixels[first..first + 2];
+        *pair = u16::from_le_bytes([pixels[0], pixels[1]]);
+    }
+    let weights = axis.weights[0].iter().zip(&axis.weights[1]);
+    for ((out, &pair), (a, b)) in out.iter_mut().zip(&*pairs).zip(weights) {
+        *out = a * f64::from(pair & 0xff) + b * f64::from(pair >> 8);
     }
 }

@@ -165,6 +165,7 @@ struct Sieve {
     bilinear: Bilinear,
     level: Picture,
     codes: Codes,
+    sums: Vec<f32>,
     hits: Vec<Hit>,
 }
 
@@ -190,10 +191,10 @@ impl Sieve {
                 self.bilinear.resize(base, width, self.level.pixels_mut());
                 self.level.view()
             };
-            self.codes.compute(level);
+            self.codes.compute(level, step);
             for y in (0..=height - SIDE).step_by(step) {
                 for (boosted, passed) in model.boosted.iter().zip(passed.iter_mut()) {
-                    boosted.search(&self.codes, (y, width - SIDE), step, &mut self.hits);
+                    boosted.search(&self.codes, y, step, &mut self.sums, &mut self.hits);
                     for hit in &self.hits {
                         if contrast::varies(level, hit.x, y) {
                             passed.push(Window::on_level(hit.x, y, scale, hit.score));

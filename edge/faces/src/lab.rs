@@ -22,8 +22,8 @@ pub(crate) struct Codes {
 }
 
 impl Codes {
-    /// Works them out for a picture with sides of at least [`SIDE`].
-    pub(crate) fn compute(&mut self, picture: Gray<'_>) {
+    /// Works them out for a picture with sides of at least [`SIDE`]. After the last row, `spare` places can be read.
+    pub(crate) fn compute(&mut self, picture: Gray<'_>, spare: usize) {
         let (width, height) = (picture.width(), picture.height());
         let (across, down) = (width + 1 - SQUARE, height + 1 - SQUARE);
         self.columns.resize(width, 0);
@@ -44,17 +44,24 @@ impl Codes {
             }
         }
         self.width = width + 1 - SIDE;
-        self.codes.resize(self.width * (height + 1 - SIDE), 0);
-        for (y, codes) in self.codes.chunks_exact_mut(self.width).enumerate() {
+        let len = self.width * (height + 1 - SIDE);
+        self.codes.resize(len + spare, 0);
+        let rows = self.codes[..len].chunks_exact_mut(self.width);
+        for (y, codes) in rows.enumerate() {
             let [top, middle, bottom] =
                 [0, SQUARE, 2 * SQUARE].map(|row| &self.squares[(y + row) * across..][..across]);
             compare([top, middle, bottom], codes);
         }
     }
 
-    /// The features from a place to the end of the picture, row by row.
-    pub(crate) fn from(&self, x: usize, y: usize) -> &[u8] {
-        &self.codes[y * self.width + x..]
+    /// The features from a row on, row by row.
+    pub(crate) fn from_row(&self, y: usize) -> &[u8] {
+        &self.codes[y * self.width..]
+    }
+
+    /// Features of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 }
 

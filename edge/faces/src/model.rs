@@ -111,40 +111,38 @@ impl Model {
 
 fn read_boosted(reader: &mut Reader<'_>) -> Result<Boosted, ModelError> {
     let at = reader.at;
-    let lookups = reader.count("the number of a boosted classifier's lookups", 1..=MANY)?;
-    if lookups % GROUP != 0 {
-        let field = "the number of a boosted classifier's lookups";
-        return Err(reader.error(field, at, Problem::Value(lookups as i32)));
+    let field = "the number of a boosted classifier's lookups";
+    let count = reader.count(field, GROUP as u16..=MANY)?;
+    if count % GROUP != 0 {
+        return Err(reader.error(field, at, Problem::Value(count as i32)));
     }
     let values = VALUES as u16 - 1;
     reader.count("the greatest value of a feature", values..=values)?;
     let mut places = Vec::new();
     let last = (SIDE - lab::SIDE) as u16;
-    for _ in 0..lookups {
+    for _ in 0..count {
         let x = reader.count("the column of a lookup", 0..=last)?;
         places.push((x, reader.count("the row of a lookup", 0..=last)?));
     }
-    let thresholds = reader.floats("the thresholds of a boosted classifier", lookups)?;
+    let thresholds = reader.floats("the thresholds of a boosted classifier", count)?;
     let mut groups = Vec::new();
-    // Only the last threshold of a group is ever looked at.
     for (places, thresholds) in places.chunks(GROUP).zip(thresholds.chunks(GROUP)) {
         let mut lookups = Vec::new();
         for &(x, y) in places {
-            let weights = reader.floats("the weights of a lookup", VALUES)?;
-            let mut table = Box::new([0.0; VALUES]);
-            table.copy_from_slice(&weights);
-            lookups.push(Lookup {
-                x,
-                y,
-                weights: table,
-            });
+            let floats = reader.floats("the weights of a lookup", VALUES)?;
+            let mut weights = [0.0; VALUES];
+            weights.copy_from_slice(&floats);
+            lookups.push(Lookup { x, y, weights });
         }
-        groups.push(Group {
-            lookups,
-            threshold: thresholds[GROUP - 1],
-        });
+        // Only the last threshold of a group is ever looked at.
+        if let (Ok(lookups), Some(&threshold)) = (lookups.try_into(), thresholds.last()) {
+            groups.push(Group { lookups, threshold });
+        }
     }
-    Ok(Boosted { groups })
+    Ok(Boosted {
+        first: groups.remove(0),
+        rest: groups,
+    })
 }
 
 fn read_network(reader: &mut Reader<'_>, places: &[Place]) -> Result<Mlp, ModelError> {

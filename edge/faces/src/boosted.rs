@@ -64,7 +64,7 @@ impl Boosted {
         sums: &mut Vec<f32>,
         hits: &mut Vec<Hit>,
     ) {
-        let row = codes.from_row(y);
+        let row = codes.starting_at(y);
         let windows = (codes.width() + lab::SIDE - SIDE - 1) / step + 1;
         sums.clear();
         sums.resize(windows, 0.0);

@@ -55,7 +55,7 @@ impl Codes {
     }
 
     /// The features from a row on, row by row.
-    pub(crate) fn from_row(&self, y: usize) -> &[u8] {
+    pub(crate) fn starting_at(&self, y: usize) -> &[u8] {
         &self.codes[y * self.width..]
     }
 

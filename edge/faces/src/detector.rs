@@ -20,10 +20,13 @@ const SAME_WINDOW: f32 = 0.8;
 /// Overlap beyond which windows at the end are of the same face.
 const SAME_FACE: f32 = 0.3;
 
+/// Smallest face that makes sense: its picture is enlarged so often that it has the cascade's size.
+const LEAST_FACE: f32 = 10.0;
+
 /// What to look for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Search {
-    /// Side of the smallest face to find, in pixels. What is below 1, or not a number, counts as 1.
+    /// Side of the smallest face to find, in pixels. What is below 10, or not a number, counts as 10.
     pub min_face: f32,
     /// Faces below this score are dropped; useful scores lie between 0.9 and 4.5.
     pub min_score: f32,
@@ -98,7 +101,7 @@ impl Detector {
     /// Replaces the content of `faces` with the faces in `picture`, the surest first.
     pub fn detect(&mut self, picture: Gray<'_>, search: &Search, faces: &mut Vec<Face>) {
         faces.clear();
-        let scale = SIDE as f32 / search.min_face.max(1.0);
+        let scale = SIDE as f32 / search.min_face.max(LEAST_FACE);
         let scaled = |length: usize| (length as f32 * scale).round() as usize;
         let (width, height) = (scaled(picture.width()), scaled(picture.height()));
         if width.min(height) < SIDE {
@@ -111,8 +114,9 @@ impl Detector {
             self.shrink.run(picture, &mut self.base);
             self.base.view()
         };
-        self.sieve
-            .run(&self.model, base, search.step.get(), &mut self.passed);
+        // A longer step than the picture finds the same one window, and needs no more memory.
+        let step = search.step.get().min(width.max(height));
+        self.sieve.run(&self.model, base, step, &mut self.passed);
 
         self.windows.clear();
         for &source in &self.model.sources {

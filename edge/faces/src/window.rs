@@ -78,12 +78,14 @@ impl Default for PatchMemory {
 }
 
 impl Cutter {
-    /// What is in `window`, and where it counts as being from now on; `None` where it lies outside the picture or is too
-    /// small for samples.
+    /// What is in `window`, and where it counts as being from now on; `None` where it lies outside the picture, or is too
+    /// small or too large for samples.
     pub(crate) fn cut(&mut self, picture: Gray<'_>, window: &Window) -> Option<(&Patch, Window)> {
         let (width, height) = (picture.width() as i32, picture.height() as i32);
         let Window { x, y, side, .. } = *window;
-        if side < 2 || x >= width || y >= height || x + side <= 0 || y + side <= 0 {
+        // No sound model makes windows grow beyond all measure.
+        let sides = 2..=16 * width.max(height);
+        if !sides.contains(&side) || x >= width || y >= height || x + side <= 0 || y + side <= 0 {
             return None;
         }
         let length = side as usize;

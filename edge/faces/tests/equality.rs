@@ -129,3 +129,19 @@ fn rows_further_apart() {
         assert_eq!(plain, strided);
     }
 }
+
+#[test]
+fn searches_beyond_all_bounds() {
+    let (mut both, faces) = (Both::new(), common::demo_faces());
+    let picture = common::scene(&mut Random(2), &faces, (90, 70), &[60]);
+    for step in [NonZeroUsize::MAX, NonZeroUsize::MIN] {
+        for min_face in [f32::NAN, f32::INFINITY, -1.0, 0.0, 1e-30, 1e30] {
+            let search = Search {
+                step,
+                ..search(min_face, f32::MIN)
+            };
+            both.detector
+                .detect(picture.view(), &search, &mut Vec::new());
+        }
+    }
+}

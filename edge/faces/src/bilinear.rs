@@ -4,6 +4,7 @@
 //! neighbours are equal would come out different by one. But each source row is sampled once, not once for each of the
 //! output rows that it is above or below of.
 
+use crate::cut_off;
 use crate::gray::Gray;
 
 /// Samples pictures at other sizes; keeps its memory.
@@ -90,19 +91,10 @@ impl Bilinear {
             }
             let [a, b] = [0, 1].map(|of| self.down.weights[of][y]);
             for ((out, upper), lower) in row.iter_mut().zip(&self.upper).zip(&self.lower) {
-                *out = cut_off(a * upper + b * lower);
+                *out = cut_off::double(a * upper + b * lower);
             }
         }
     }
-}
-
-/// A number from 0 to 255 without its fraction. A cast does the same, but not on vectors.
-fn cut_off(number: f64) -> u8 {
-    /// Beside it, a double has no bits left for a fraction, and its last ones are a whole number.
-    const WHOLE: f64 = (1u64 << 52) as f64;
-    let rounded = number + WHOLE;
-    let up = rounded - WHOLE > number;
-    rounded.to_bits().wrapping_sub(u64::from(up)) as u8
 }
 
 /// Gathers pixels first, one at a time, so that the rest is vectors.

@@ -28,6 +28,7 @@
 mod bilinear;
 mod boosted;
 mod contrast;
+mod cut_off;
 mod detector;
 mod gray;
 mod lab;

@@ -3,6 +3,7 @@
 //! A triangle filter, antialiased when shrinking: `fer_models::resize` and PIL's `BILINEAR`, with the same sums in the
 //! same order, so that faces don't depend on who shrank the frame. Weights are worked out once a size, not once a pixel.
 
+use crate::cut_off;
 use crate::gray::{Gray, Picture};
 
 /// Filters frames of one size to another; keeps the weights until a size changes.
@@ -103,13 +104,11 @@ impl Shrink {
         let weights = across.weights.chunks_exact(across.taps);
         for ((sum, &first), weights) in self.sums.iter_mut().zip(&across.first).zip(weights) {
             let columns = &self.columns[first..][..across.taps];
-            *sum = 0.0;
-            for (column, weight) in columns.iter().zip(weights) {
-                *sum += weight * column;
-            }
+            let products = weights.iter().zip(columns);
+            *sum = products.fold(0.0, |sum, (weight, column)| sum + weight * column);
         }
         for ((out, sum), total) in out.iter_mut().zip(&self.sums).zip(&across.totals) {
-            *out = (sum / total + 0.5) as i32 as u8;
+            *out = cut_off::single(sum / total + 0.5);
         }
     }
 }

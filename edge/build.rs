@@ -1,7 +1,8 @@
 //! Finds the face detector's model inside rustface's own package and copies it to `OUT_DIR`.
 //!
 //! The model is 1.2 MB of somebody else's work (BSD-2-Clause, see `NOTICE`), so it isn't committed
-//! here. Cargo already has it on disk, because rustface is a dependency; the question is only where.
+//! here. Rustface is a build dependency only so that cargo has it on disk; nothing of it runs. The question is
+//! where.
 //! `cargo metadata` on this workspace would answer, but it resolves every member with its
 //! development dependencies, so in a fresh clone it wants packages that `cargo run -p fer-edge` has
 //! not downloaded. A throw-away package that depends on rustface alone needs nothing more than this

@@ -65,7 +65,7 @@ check)
     # Optimised is only what the demo spends its time in: the rest compiles four times as fast without.
     build dev --config profile.dev.opt-level=1 --config profile.dev.debug=false \
         --config profile.dev.incremental=false --config 'profile.dev.package."*".opt-level=0' \
-        --config profile.dev.package.fer-kernels.opt-level=3 --config profile.dev.package.rustface.opt-level=3 \
+        --config profile.dev.package.fer-kernels.opt-level=3 --config profile.dev.package.fer-faces.opt-level=3 \
         --config profile.dev.package.tract-linalg.opt-level=3
     binary=$folder/$target/debug/fer-edge
     command -v qemu-aarch64-static >/dev/null || skip "no qemu-aarch64-static (Debian: qemu-user-static): the ARM program was built, not run"

@@ -209,7 +209,7 @@ fn wrong_flags_are_code_2() {
     assert_fails(
         &["run", "--region", "0,0,9,9", "--min-face", "80"],
         2,
-        "rustface",
+        "--detector seeta",
     );
     assert_fails(&["run", "--detector", "yunet"], 2, "needs detector_model");
     assert_fails(

@@ -88,6 +88,16 @@ impl<'a> GrayView<'a> {
         self.height
     }
 
+    /// Bytes from one row to the next, at least the width.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// All bytes, from the first pixel to at least the last.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.pixels
+    }
+
     /// Row `y` from the top, `width` pixels.
     ///
     /// # Panics

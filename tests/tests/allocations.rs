@@ -1,8 +1,8 @@
 //! A warm pipeline takes no memory from the heap for a frame.
 //!
 //! What is counted: capture (the demo), the queue between the threads, tracking, cutting, smoothing,
-//! counting and JSON lines, on both threads. Left out are the two stages that are other people's code:
-//! rustface and tract allocate in every call. Their numbers are printed, and must not grow.
+//! counting and JSON lines, on both threads. Left out are finding faces, which takes memory when a frame has
+//! more candidates than any before it, and tract, which takes some in every call. Their numbers are printed, and must not grow.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
@@ -20,7 +20,7 @@ use fer_edge::processor::{Processor, Settings};
 use fer_edge::publish::fanout::{Fanout, Slot};
 use fer_edge::publish::jsonl::JsonLines;
 use fer_edge::publish::{Observation, PublishError, Sink};
-use fer_edge::vision::rustface::{self, RustfaceDetector};
+use fer_edge::vision::seeta::{self, SeetaDetector};
 use fer_edge::vision::{DetectError, Detection, Detector, Framing};
 use fer_models::{GrayView, ModelPackage, Rect};
 use fer_tests::skip::note;
@@ -165,7 +165,7 @@ fn requests_of_a_pipeline() -> u64 {
 /// The most that any of the frames asked for, with the real detector and the real model.
 fn most_of_the_real_stages(frames: std::ops::Range<u64>) -> u64 {
     let package = ModelPackage::embedded();
-    let detector = Box::new(RustfaceDetector::new(rustface::SEARCH).unwrap());
+    let detector = Box::new(SeetaDetector::new(seeta::SEARCH).unwrap());
     let classifier = Box::new(TractClassifier::load(&package).unwrap());
     let settings = Settings::default();
     let mut processor = Processor::new(&package.manifest, detector, classifier, settings);
@@ -192,7 +192,7 @@ fn a_warm_pipeline_does_not_allocate() {
     let early = most_of_the_real_stages(10..30);
     let late = most_of_the_real_stages(40..60);
     note(&format!(
-        "requests for memory in one frame by rustface and tract: at most {early}, later {late}"
+        "requests for memory in one frame by the detector and tract: at most {early}, later {late}"
     ));
     assert!(late <= 2 * early, "{early} requests a frame became {late}");
 }

@@ -71,7 +71,7 @@ pub(super) struct ModelChoice {
 /// How faces are found.
 #[derive(Debug, Args)]
 pub(super) struct DetectorChoice {
-    /// How faces are found [default: rustface, or roi with --region]
+    /// How faces are found [default: seeta, or roi with --region]
     #[arg(long, value_enum)]
     detector: Option<DetectorKind>,
     /// Where the face is, in pixels of the frame
@@ -129,7 +129,7 @@ impl DetectorChoice {
         let searches = !matches!(kind, Some(DetectorKind::Roi | DetectorKind::None));
         if (self.min_face.is_some() || self.min_score.is_some()) && !searches {
             return Err(conflict(
-                "--min-face and --min-score go with --detector rustface or yunet only",
+                "--min-face and --min-score go with --detector seeta or yunet only",
             ));
         }
         Ok(())

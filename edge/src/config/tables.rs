@@ -15,7 +15,9 @@ use crate::smooth;
 #[serde(rename_all = "lowercase")]
 pub enum DetectorKind {
     /// SeetaFace, embedded: upright frontal faces
-    Rustface,
+    #[serde(alias = "rustface")]
+    #[value(alias = "rustface")]
+    Seeta,
     /// A YuNet from an ONNX file, given by --detector-model
     Yunet,
     /// The whole frame is a face
@@ -28,7 +30,7 @@ pub enum DetectorKind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind<'a> {
     /// SeetaFace, embedded.
-    Rustface,
+    Seeta,
     /// YuNet from a file.
     Yunet(&'a Path),
     /// The whole frame.
@@ -41,7 +43,7 @@ pub enum Kind<'a> {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vision {
-    /// How faces are found; by default rustface, roi where there is a region, yunet where there is its
+    /// How faces are found; by default seeta, roi where there is a region, yunet where there is its
     /// file.
     pub detector: Option<DetectorKind>,
     /// ONNX file of a YuNet.
@@ -70,7 +72,7 @@ impl Default for Vision {
 }
 
 impl Vision {
-    /// The detector that is meant, with what it needs; rustface where that is missing, which
+    /// The detector that is meant, with what it needs; seeta where that is missing, which
     /// validation refuses.
     #[must_use]
     pub fn kind(&self) -> Kind<'_> {
@@ -83,13 +85,13 @@ impl Vision {
         let region = region.map(Kind::Region);
         let yunet = self.detector_model.as_deref().map(Kind::Yunet);
         match self.detector {
-            Some(DetectorKind::Rustface) => None,
+            Some(DetectorKind::Seeta) => None,
             Some(DetectorKind::Yunet) => yunet,
             Some(DetectorKind::None) => Some(Kind::WholeFrame),
             Some(DetectorKind::Roi) => region,
             None => region.or(yunet),
         }
-        .unwrap_or(Kind::Rustface)
+        .unwrap_or(Kind::Seeta)
     }
 
     pub(super) fn validate(&self) -> Result<(), KeyError> {

@@ -8,7 +8,7 @@ use crate::config::{Config, Kind, Vision};
 use crate::infer::{LoadError, TractClassifier};
 use crate::processor::Processor;
 use crate::vision::roi::{Region, WholeFrame};
-use crate::vision::rustface::{self, RustfaceDetector};
+use crate::vision::seeta::{self, SeetaDetector};
 use crate::vision::yunet::{self, YunetDetector};
 use crate::vision::{DetectError, Detector, Search};
 
@@ -61,7 +61,7 @@ pub fn detector(vision: &Vision) -> Result<Box<dyn Detector>, DetectError> {
     Ok(match vision.kind() {
         Kind::Region(region) => Box::new(Region(region)),
         Kind::WholeFrame => Box::new(WholeFrame),
-        Kind::Rustface => Box::new(RustfaceDetector::new(search(rustface::SEARCH))?),
+        Kind::Seeta => Box::new(SeetaDetector::new(search(seeta::SEARCH))?),
         Kind::Yunet(path) => Box::new(YunetDetector::load(path, search(yunet::SEARCH))?),
     })
 }

@@ -65,7 +65,7 @@ pub trait Detector {
 pub enum DetectError {
     /// The embedded detector model can't be read.
     #[error("the embedded face detector can't be read: {0}")]
-    Model(std::io::Error),
+    Model(fer_faces::ModelError),
     /// A detector's file can't be read, or isn't what it should be.
     #[error("{}: {reason}", path.display())]
     File {

@@ -4,7 +4,7 @@ use fer_models::{GrayView, Rect};
 
 pub mod detect;
 pub mod roi;
-pub mod rustface;
+pub mod seeta;
 pub mod track;
 pub mod yunet;
 

@@ -7,7 +7,7 @@ use fer_edge::capture::{Frame, Source};
 use fer_edge::http::classify;
 use fer_edge::infer::TractClassifier;
 use fer_edge::processor::{Processor, Settings};
-use fer_edge::vision::rustface::{self, RustfaceDetector};
+use fer_edge::vision::seeta::{self, SeetaDetector};
 use fer_models::ModelPackage;
 use image::{GrayImage, ImageFormat};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::running::{Running, settings, start_with};
 pub(crate) fn processor() -> Result<Processor, String> {
     let package = ModelPackage::embedded();
     let classifier = TractClassifier::load(&package).map_err(|e| e.to_string())?;
-    let detector = RustfaceDetector::new(rustface::SEARCH).map_err(|e| e.to_string())?;
+    let detector = SeetaDetector::new(seeta::SEARCH).map_err(|e| e.to_string())?;
     Ok(Processor::new(
         &package.manifest,
         Box::new(detector),

@@ -1,21 +1,13 @@
 //! The default detector: SeetaFace's funnel-structured cascade (Wu, Kan, He, Shan and Chen 2016,
-//! "Funnel-structured cascade for multi-view face detection with alignment-awareness") as ported by
-//! the `rustface` package, with its model embedded (see `build.rs` and `NOTICE`).
-//!
-//! The cascade's window is 40 pixels and rustface ignores its own minimum face size, so the cost is
-//! bounded here: the frame is first shrunk until the smallest wanted face is 40 pixels.
+//! "Funnel-structured cascade for multi-view face detection with alignment-awareness") as `fer-faces` runs it, with its
+//! model embedded (see `build.rs` and `NOTICE`).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use fer_models::{GrayView, Rect, resize};
-use rustface::{ImageData, create_detector_with_model, read_model};
+use fer_faces::{Face, Gray};
+use fer_models::{GrayView, Rect};
 
 use super::{DetectError, Detection, Detector, Framing, Search};
 
 static MODEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seeta_fd_frontal.bin"));
-
-/// The cascade's window, in pixels: the smallest face it can find.
-const WINDOW: f32 = 40.0;
 
 /// The search unless said otherwise; useful scores lie between 0.9 and 4.5.
 pub const SEARCH: Search = Search {
@@ -23,38 +15,28 @@ pub const SEARCH: Search = Search {
     min_score: 2.0,
 };
 
-/// Frontal faces by rustface.
-pub struct RustfaceDetector {
-    inner: Box<dyn rustface::Detector>,
+/// Frontal faces by SeetaFace's cascade.
+pub struct SeetaDetector {
+    inner: fer_faces::Detector,
     search: Search,
-    scaled: Vec<u8>,
+    found: Vec<Face>,
 }
 
-impl RustfaceDetector {
+impl SeetaDetector {
     /// Loads the embedded model.
     ///
     /// # Errors
     /// Returns an error when the model can't be read.
     pub fn new(search: Search) -> Result<Self, DetectError> {
         Ok(Self {
-            inner: load(search)?,
+            inner: fer_faces::Detector::new(MODEL).map_err(DetectError::Model)?,
             search,
-            scaled: Vec::new(),
+            found: Vec::new(),
         })
     }
 }
 
-fn load(search: Search) -> Result<Box<dyn rustface::Detector>, DetectError> {
-    let model = read_model(MODEL).map_err(DetectError::Model)?;
-    let mut inner = create_detector_with_model(model);
-    // rustface panics on a threshold that isn't positive.
-    inner.set_score_thresh(f64::from(search.min_score).max(1e-6));
-    inner.set_pyramid_scale_factor(0.8);
-    inner.set_slide_window_step(4, 4);
-    Ok(inner)
-}
-
-impl Detector for RustfaceDetector {
+impl Detector for SeetaDetector {
     fn framing(&self) -> Framing {
         Framing::Face
     }
@@ -66,39 +48,24 @@ impl Detector for RustfaceDetector {
     ) -> Result<(), DetectError> {
         faces.clear();
         let (width, height) = (frame.width(), frame.height());
-        let scale = WINDOW / self.search.smallest(width, height);
-        let scaled = |length: usize| (length as f32 * scale).round() as usize;
-        let (scaled_width, scaled_height) = (scaled(width), scaled(height));
-        if (scaled_width.min(scaled_height) as f32) < WINDOW {
-            return Ok(());
-        }
-        self.scaled.resize(scaled_width * scaled_height, 0);
-        resize(frame, scaled_width, scaled_height, &mut self.scaled);
-
-        let image = ImageData::new(&self.scaled, scaled_width as u32, scaled_height as u32);
-        let inner = &mut self.inner;
-        let Ok(found) = catch_unwind(AssertUnwindSafe(|| inner.detect(&image))) else {
-            // Its buffers may be half written.
-            self.inner = load(self.search)?;
-            return Err(DetectError::Panicked { width, height });
+        let search = fer_faces::Search {
+            min_face: self.search.smallest(width, height),
+            min_score: self.search.min_score,
+            ..fer_faces::Search::default()
         };
-        let (scale_x, scale_y) = (
-            width as f32 / scaled_width as f32,
-            height as f32 / scaled_height as f32,
-        );
-        faces.extend(found.iter().map(|face| {
-            let bbox = face.bbox();
-            let rect = Rect {
-                x: bbox.x() as f32 * scale_x,
-                y: bbox.y() as f32 * scale_y,
-                width: bbox.width() as f32 * scale_x,
-                height: bbox.height() as f32 * scale_y,
-            };
-            Detection {
-                rect,
-                score: face.score() as f32,
-            }
-        }));
+        // Both types ask the same of a picture, so that there always is one.
+        if let Some(picture) = Gray::new(width, height, frame.stride(), frame.bytes()) {
+            self.inner.detect(picture, &search, &mut self.found);
+            faces.extend(self.found.iter().map(|face| Detection {
+                rect: Rect {
+                    x: face.x,
+                    y: face.y,
+                    width: face.width,
+                    height: face.height,
+                },
+                score: face.score,
+            }));
+        }
         Ok(())
     }
 }
@@ -108,10 +75,11 @@ mod tests {
     use super::*;
     use crate::capture::demo::{self, Demo};
     use crate::capture::{Frame, Source, Step};
+    use fer_models::resize;
     use proptest::prelude::*;
 
-    fn detector() -> RustfaceDetector {
-        RustfaceDetector::new(SEARCH).unwrap()
+    fn detector() -> SeetaDetector {
+        SeetaDetector::new(SEARCH).unwrap()
     }
 
     #[test]
@@ -166,7 +134,7 @@ mod tests {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 24) as u8
             }).collect();
-            let mut detector = RustfaceDetector::new(search).unwrap();
+            let mut detector = SeetaDetector::new(search).unwrap();
             let view = GrayView::new(width, height, width, &pixels).unwrap();
             detector.detect(view, &mut Vec::new()).unwrap();
         }

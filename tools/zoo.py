@@ -24,7 +24,7 @@ RUNS, ZOO, RECIPES = ROOT / "runs", ROOT / "models" / "zoo", ROOT / "host" / "re
 
 # name, recipe, parameters and multiply-adds kept at most, channels that each layer keeps at least
 BUDGETS = [
-    ("vgg19-slim", "vgg19-slim", "20%", "25%", 16),
+    ("vgg19-slim", "vgg19-slim", "9.5%", "25%", 16),
     ("vgg19-tiny", "vgg19-tiny", "5%", "5%", 8),
     ("vgg19-half", "vgg19-slim", "50%", "50%", 16),
     ("vgg19-eighth", "vgg19-slim", "12.5%", "12.5%", 8),
@@ -99,12 +99,14 @@ class Zoo:
         if (folder / "model.onnx").stat().st_size > LARGEST:
             packaged("quantize", name, "--precision", "f16")
         packaged("quantize", f"{name}-int8")
+        shutil.copy(ROOT / best, folder / "checkpoint.safetensors")
         steps = [("vgg19", "vgg19"), ("vgg19-sparse", "sparse"), (name, recipe)]
         for run, used in steps:
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
             shutil.copy(RECIPES / f"{used}.toml", folder / f"{run}.toml")
-        with open(folder / "CARD.md", "a") as card:
-            card.write(made(steps))
+        for model in (name, f"{name}-int8"):
+            with open(ZOO / model / "CARD.md", "a") as card:
+                card.write(made(steps, name))
 
 
 def write(path, text):
@@ -118,8 +120,8 @@ def metrics(run):
     return [json.loads(line) for line in (RUNS / run / "metrics.jsonl").read_text().splitlines()]
 
 
-def made(steps):
-    """The card's section on how this copy came about."""
+def made(steps, name):
+    """The card's section on how this copy came about, with recipes and logs in the folder `name`."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     rows = ""
     for run, recipe in steps:
@@ -130,7 +132,8 @@ def made(steps):
     return f"""
 ## How this copy was made
 
-`python3 tools/zoo.py` runs the commands above and goes on where it was stopped. On {cpu}, {os.cpu_count()} cores:
+`python3 tools/zoo.py` runs the commands above and goes on where it was stopped. On {cpu}, {os.cpu_count()} cores, with the recipes
+and logs in `models/zoo/{name}`:
 
 | recipe | log | epochs | hours | best on PublicTest, centre crop |
 | --- | --- | --- | --- | --- |

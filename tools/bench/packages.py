@@ -231,35 +231,16 @@ def whole_job(args, ours, edge, model, runs_on, programs, folder, shares):
     commands = {ours: [edge, "bench", "--model", model, "--picture", picture, "--runs", args.runs]}
     for name, (environment, peer, _) in PEERS.items():
         commands[name] = [*programs[environment], "job", *peer, picture, args.runs]
-    results, failed = turns(commands, args.rounds)
+    ran = turns(commands, args.rounds)
+    our_version = subprocess.run([edge, "--version"], capture_output=True, text=True).stdout.split()[-1]
 
-    print("\nthe whole job, milliseconds a picture")
-    print(
-        f"  {'':<30}{'version':<9}{'median':>8}{'fastest':>9}{'slowest':>9}{'load':>7}{'peak MB':>9}{'accuracy':>10}"
-        "  found"
-    )
-    medians = {}
-    for name, rounds in results.items():
-        if name in failed:
-            print(f"  {name:<30}cannot run here: {failed[name]}")
-            continue
-        medians[name], fastest, slowest, load, peak = figures(rounds)
-        found = ", ".join(face["label"] for face in rounds[0]["faces"]) or "no face"
+    def note(name, result):
+        found = ", ".join(face["label"] for face in result["faces"]) or "no face"
         if name == ours:
-            ran = subprocess.run([edge, "--version"], capture_output=True, text=True).stdout.split()[-1]
-            note = runs_on
-        else:
-            ran, note = rounds[0]["runs_on"], PEERS[name][2]
-        accuracy = f"{shares[name]:>10.2%}" if name in shares else f"{'?':>10}"
-        print(
-            f"  {name:<30}{ran:<9}{medians[name]:>8.1f}{fastest:>9.1f}{slowest:>9.1f}{load:>7.0f}{peak:>9.0f}"
-            f"{accuracy}  {found}; {note}"
-        )
-    if ours not in medians:
-        return
-    for name, median in medians.items():
-        if name != ours:
-            print(f"  {name} / fer-edge: {median / medians[ours]:.1f}{compare(name, ours, shares)}")
+            return f"{found}; {our_version}, {runs_on}"
+        return f"{found}; {result['runs_on']}, {PEERS[name][2]}"
+
+    table("the whole job, milliseconds a picture", ran, 1, ours, shares, note)
 
 
 def alone(args, ours, edge, model, manifest, python, folder, shares, labels):
@@ -272,25 +253,33 @@ def alone(args, ours, edge, model, manifest, python, folder, shares, labels):
     crop = manifest["input"]
     few.write_bytes((FOLDER / "ours.f32").read_bytes()[: 32 * 4 * crop["channels"] * crop["crop"] ** 2])
     runs = 10 * args.runs
-    results, failed = turns({
+    ran = turns({
         ours: [edge, "bench", "--model", model, "--pixels", few, "--runs", runs],
         peer: [*python, "alone", network, folder / "faces.f32", runs],
     }, args.rounds)  # fmt: skip
+    title = f"a face alone, one thread, {args.rounds} processes x {runs} runs, milliseconds a face"
+    table(title, ran, 3, ours, shares, lambda _, result: result["runs_on"])
 
-    print(f"\na face alone, one thread, {args.rounds} processes x {runs} runs, milliseconds a face")
-    print(f"  {'':<30}{'median':>8}{'fastest':>9}{'slowest':>9}{'load':>7}{'peak MB':>9}{'accuracy':>10}  on")
+
+def table(title, ran, digits, ours, shares, note):
+    """Prints what `turns` returned, times to so many digits, and how the others' medians compare with ours."""
+    results, failed = ran
+    print(f"\n{title}")
+    print(f"  {'':<30}{'median':>8}{'fastest':>9}{'slowest':>9}{'load':>7}{'peak MB':>9}{'accuracy':>10}")
     medians = {}
     for name, rounds in results.items():
         if name in failed:
             print(f"  {name:<30}cannot run here: {failed[name]}")
             continue
         medians[name], fastest, slowest, load, peak = figures(rounds)
+        accuracy = f"{shares[name]:.2%}" if name in shares else "?"
         print(
-            f"  {name:<30}{medians[name]:>8.3f}{fastest:>9.3f}{slowest:>9.3f}{load:>7.0f}{peak:>9.0f}"
-            f"{shares[name]:>10.2%}  {rounds[0]['runs_on']}"
+            f"  {name:<30}{medians[name]:>8.{digits}f}{fastest:>9.{digits}f}{slowest:>9.{digits}f}{load:>7.0f}{peak:>9.0f}"
+            f"{accuracy:>10}  {note(name, rounds[0])}"
         )
-    if len(medians) == 2:
-        print(f"  {peer} / fer-edge: {medians[peer] / medians[ours]:.2f}{compare(peer, ours, shares)}")
+    for name, median in medians.items():
+        if name != ours and ours in medians:
+            print(f"  {name} / fer-edge: {median / medians[ours]:.2f}{compare(name, ours, shares)}")
 
 
 def compare(name, ours, shares):

@@ -4,8 +4,6 @@
 //! frames are the same on every machine: only integer arithmetic and IEEE additions,
 //! multiplications and divisions are used, no clock and no random numbers.
 
-use std::io::Cursor;
-
 use super::{CaptureError, Frame, Pace, Source, Step, image};
 
 /// Frame width in pixels.
@@ -62,7 +60,7 @@ impl Demo {
         let mut faces = Vec::new();
         for bytes in FACES {
             let mut face = Frame::default();
-            image::decode(Cursor::new(bytes), u64::MAX, &mut face)
+            image::decode(bytes, u64::MAX, &mut face)
                 .map_err(|e| CaptureError::format("demo", e))?;
             if (face.width, face.height) != (TILE, TILE) {
                 return Err(CaptureError::format(

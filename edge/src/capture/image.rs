@@ -1,13 +1,14 @@
-//! A picture file, and the decoders that the other sources share.
+//! A picture file.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-use ::image::codecs::{jpeg::JpegDecoder, png::PngDecoder, pnm::PnmDecoder};
-use ::image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, Limits};
+use ::image::codecs::{png::PngDecoder, pnm::PnmDecoder};
+use ::image::metadata::Orientation;
+use ::image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, Limits};
 
-use super::{CaptureError, Frame, Pace, Source, Step, check_size};
+use super::{CaptureError, Frame, Pace, Source, Step, check_size, jpeg};
 
 /// One picture: PNG, JPEG or PNM.
 #[derive(Debug)]
@@ -58,8 +59,15 @@ impl Source for Still {
 /// Returns an error when the file is missing or is no picture.
 pub(super) fn load(path: &Path, frame: &mut Frame) -> Result<(), CaptureError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|e| CaptureError::io(&name, e))?;
-    decode(BufReader::new(file), u64::MAX, frame).map_err(|e| CaptureError::format(&name, e))?;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|e| CaptureError::io(&name, e))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let problem = format!("is larger than {MAX_BYTES} bytes");
+        return Err(CaptureError::format(&name, problem));
+    }
+    decode(&bytes, u64::MAX, frame).map_err(|e| CaptureError::format(&name, e))?;
     frame.file.clear();
     frame
         .file
@@ -76,110 +84,87 @@ pub(super) fn is_picture(path: &Path) -> bool {
 /// and that every board carries; `fer-tools` reads the rarer formats.
 const FORMATS: [ImageFormat; 3] = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Pnm];
 
+/// Largest file that is read, in bytes: above what the largest frame takes.
+const MAX_BYTES: u64 = 256 << 20;
+
 /// Decodes a picture of at most `max_pixels` into the frame's pixels.
 ///
 /// # Errors
 /// Returns what is wrong with the picture.
-pub(crate) fn decode(
-    stream: impl BufRead + Seek,
-    max_pixels: u64,
-    frame: &mut Frame,
-) -> Result<(), String> {
+pub(crate) fn decode(bytes: &[u8], max_pixels: u64, frame: &mut Frame) -> Result<(), String> {
     let text = |e: ::image::ImageError| e.to_string();
-    let mut decoder = open(stream)?;
-    let (width, height) = decoder.dimensions();
-    check_size(width.into(), height.into())?;
-    if u64::from(width) * u64::from(height) > max_pixels {
-        return Err(format!(
-            "a picture of {width}x{height} is beyond the limit of {max_pixels} pixels"
-        ));
-    }
-    let orientation = decoder.orientation().map_err(text)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(text)?;
-    // Phones store portraits lying down and say so in EXIF; the detector wants them upright.
-    picture.apply_orientation(orientation);
-    fill(&picture, frame);
+    let stream = Cursor::new(bytes);
+    let (picture, orientation) = match ::image::guess_format(bytes) {
+        // Phones store portraits lying down and say so in EXIF; the detector wants them upright.
+        Ok(ImageFormat::Jpeg) => match jpeg::decode(bytes, max_pixels, frame)? {
+            Orientation::NoTransforms => return Ok(()),
+            orientation => (taken(frame), orientation),
+        },
+        Ok(ImageFormat::Png) => {
+            let decoder = PngDecoder::with_limits(stream, Limits::default()).map_err(text)?;
+            decoded(decoder, max_pixels)?
+        }
+        Ok(ImageFormat::Pnm) => decoded(PnmDecoder::new(stream).map_err(text)?, max_pixels)?,
+        Ok(other) => {
+            return Err(format!(
+                "is a picture of type {}, expected PNG, JPEG or PNM",
+                other.extensions_str()[0]
+            ));
+        }
+        Err(_) => return Err("is no picture; expected PNG, JPEG or PNM".into()),
+    };
+    fill(picture, orientation, frame);
     Ok(())
 }
 
-/// The decoder for what the first bytes say, whatever the file's name is.
-fn open<'a>(mut stream: impl BufRead + Seek + 'a) -> Result<Box<dyn ImageDecoder + 'a>, String> {
+/// A picture and how to turn it upright.
+fn decoded(
+    mut decoder: impl ImageDecoder,
+    max_pixels: u64,
+) -> Result<(DynamicImage, Orientation), String> {
     let text = |e: ::image::ImageError| e.to_string();
-    let start = stream.fill_buf().map_err(|e| e.to_string())?;
-    match ::image::guess_format(start) {
-        Ok(ImageFormat::Png) => {
-            let decoder = PngDecoder::with_limits(stream, Limits::default()).map_err(text)?;
-            Ok(Box::new(decoder))
-        }
-        Ok(ImageFormat::Jpeg) => {
-            let mut decoder = JpegDecoder::new(stream).map_err(text)?;
-            decoder.set_limits(Limits::default()).map_err(text)?;
-            Ok(Box::new(decoder))
-        }
-        Ok(ImageFormat::Pnm) => {
-            let mut decoder = PnmDecoder::new(stream).map_err(text)?;
-            decoder.set_limits(Limits::default()).map_err(text)?;
-            Ok(Box::new(decoder))
-        }
-        Ok(other) => Err(format!(
-            "is a picture of type {}, expected PNG, JPEG or PNM",
-            other.extensions_str()[0]
-        )),
-        Err(_) => Err("is no picture; expected PNG, JPEG or PNM".into()),
+    decoder.set_limits(Limits::default()).map_err(text)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width.into(), height.into())?;
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(too_large(width as usize, height as usize, max_pixels));
     }
+    let orientation = decoder.orientation().map_err(text)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(text)?;
+    Ok((picture, orientation))
 }
 
-fn fill(picture: &DynamicImage, frame: &mut Frame) {
+/// What is wrong with a picture of more than `max_pixels`.
+pub(super) fn too_large(width: usize, height: usize, max_pixels: u64) -> String {
+    format!("a picture of {width}x{height} is beyond the limit of {max_pixels} pixels")
+}
+
+/// The frame's pixels, whose place is left empty.
+fn taken(frame: &mut Frame) -> DynamicImage {
+    let pixels = std::mem::take(&mut frame.pixels);
+    GrayImage::from_raw(frame.width as u32, frame.height as u32, pixels)
+        .unwrap_or_default()
+        .into()
+}
+
+/// Turns `picture` upright and puts its luma into `frame`.
+fn fill(mut picture: DynamicImage, orientation: Orientation, frame: &mut Frame) {
+    picture.apply_orientation(orientation);
     frame.width = picture.width() as usize;
     frame.height = picture.height() as usize;
-    frame.pixels.clear();
     match picture {
-        DynamicImage::ImageLuma8(gray) => frame.pixels.extend_from_slice(gray.as_raw()),
-        DynamicImage::ImageRgb8(rgb) => gray_into(rgb.as_raw(), &mut frame.pixels),
-        other => gray_into(other.to_rgb8().as_raw(), &mut frame.pixels),
-    }
-}
-
-fn gray_into(rgb: &[u8], gray: &mut Vec<u8>) {
-    gray.resize(rgb.len() / 3, 0);
-    fer_models::rgb_to_gray(rgb, gray);
-}
-
-/// Decodes one JPEG into the frame's pixels; `rgb` is scratch space that is reused.
-///
-/// # Errors
-/// Returns what is wrong with the picture.
-pub(super) fn decode_jpeg(
-    bytes: &[u8],
-    rgb: &mut Vec<u8>,
-    frame: &mut Frame,
-) -> Result<(), String> {
-    let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
-    let (width, height) = decoder.dimensions();
-    let pixels = check_size(width.into(), height.into())?;
-    frame.width = width as usize;
-    frame.height = height as usize;
-    match decoder.color_type() {
-        ColorType::L8 => {
-            frame.pixels.resize(pixels, 0);
-            decoder
-                .read_image(&mut frame.pixels)
-                .map_err(|e| e.to_string())
+        DynamicImage::ImageLuma8(gray) => frame.pixels = gray.into_raw(),
+        other => {
+            frame.pixels.resize(frame.width * frame.height, 0);
+            fer_models::rgb_to_gray(other.to_rgb8().as_raw(), &mut frame.pixels);
         }
-        ColorType::Rgb8 => {
-            rgb.resize(pixels * 3, 0);
-            decoder.read_image(rgb).map_err(|e| e.to_string())?;
-            gray_into(rgb, &mut frame.pixels);
-            Ok(())
-        }
-        other => Err(format!("JPEG with {other:?} pixels is not supported")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::image::{GrayImage, RgbImage};
+    use ::image::RgbImage;
 
     #[test]
     fn grey_and_colour_pictures_become_luma() {
@@ -204,15 +189,26 @@ mod tests {
 
     #[test]
     fn a_format_that_is_not_read_is_named() {
-        let error = decode(
-            Cursor::new(b"GIF89a\x01\0\x01\0"),
-            u64::MAX,
-            &mut Frame::default(),
-        );
+        let error = decode(b"GIF89a\x01\0\x01\0", u64::MAX, &mut Frame::default());
         assert_eq!(
             error.unwrap_err(),
             "is a picture of type gif, expected PNG, JPEG or PNM"
         );
+    }
+
+    #[test]
+    fn portraits_that_lie_down_are_turned_upright() {
+        let lying = GrayImage::from_fn(32, 16, |x, _| [if x < 16 { 40 } else { 200 }].into());
+        let mut bytes = Cursor::new(Vec::new());
+        lying.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let mut bytes = bytes.into_inner();
+        // EXIF with one entry: orientation, a turn to the right
+        let marker = *b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        bytes.splice(2..2, marker);
+        let mut frame = Frame::default();
+        decode(&bytes, u64::MAX, &mut frame).unwrap();
+        assert_eq!((frame.width, frame.height), (16, 32));
+        assert!(frame.pixels[0] < 50 && frame.pixels[16 * 31] > 190);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::split::{Found, Splitter};
-use super::{CaptureError, Frame, Pace, Source, Step, image};
+use super::{CaptureError, Frame, MAX_PIXELS, Pace, Source, Step, jpeg};
 
 /// A Motion JPEG stream.
 #[derive(Debug)]
@@ -11,7 +11,6 @@ pub struct Mjpeg<R> {
     name: String,
     stream: R,
     splitter: Splitter,
-    rgb: Vec<u8>,
     fps: f64,
     seq: u64,
     ended: bool,
@@ -25,7 +24,6 @@ impl<R: Read + Send> Mjpeg<R> {
             name: name.to_owned(),
             stream,
             splitter,
-            rgb: Vec::new(),
             fps,
             seq: 0,
             ended: false,
@@ -65,8 +63,8 @@ impl<R: Read + Send> Source for Mjpeg<R> {
             Found::Bad(why) => return Ok(Step::Bad(why.to_owned())),
             Found::More => return Ok(Step::End),
         };
-        match image::decode_jpeg(&self.splitter.bytes()[range], &mut self.rgb, frame) {
-            Ok(()) => Ok(Step::Frame),
+        match jpeg::decode(&self.splitter.bytes()[range], MAX_PIXELS, frame) {
+            Ok(_) => Ok(Step::Frame),
             Err(why) => Ok(Step::Bad(why)),
         }
     }

@@ -19,6 +19,7 @@ pub mod camera;
 pub mod demo;
 pub mod folder;
 pub mod image;
+mod jpeg;
 pub mod mjpeg;
 pub mod paced;
 pub mod split;

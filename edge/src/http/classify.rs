@@ -1,7 +1,7 @@
 //! One picture in, one observation out, nothing kept.
 
 use std::fmt::Display;
-use std::io::{self, Cursor};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -102,11 +102,12 @@ fn process<E: Display>(
 /// # Errors
 /// Returns what is wrong with the picture.
 pub fn read(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
-    decode(Cursor::new(bytes), MAX_PIXELS, frame)
+    decode(bytes, MAX_PIXELS, frame)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     use fer_models::ModelPackage;

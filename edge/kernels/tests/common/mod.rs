@@ -49,46 +49,45 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Any that fits.
+    /// Any that has outputs.
     pub(crate) fn random(random: &mut Random) -> Self {
-        loop {
-            let case = Self {
-                pictures: random.of(1..=3),
-                input: Shape {
-                    height: random.of(1..=12),
-                    width: random.of(1..=19),
-                    channels: random.of(1..=70),
-                },
-                outputs: random.of(1..=80),
-                window: Window {
-                    kernel: [random.of(1..=5), random.of(1..=5)],
-                    stride: [random.of(1..=3), random.of(1..=3)],
-                    pads: [0; 4].map(|_: usize| random.of(0..=2)),
-                },
-            };
-            if case.window.output(case.input, 1).is_some() {
-                return case;
-            }
-        }
+        Self::first_with_outputs(|| Self {
+            pictures: random.of(1..=3),
+            input: Shape {
+                height: random.of(1..=12),
+                width: random.of(1..=19),
+                channels: random.of(1..=70),
+            },
+            outputs: random.of(1..=80),
+            window: Window {
+                kernel: [random.of(1..=5), random.of(1..=5)],
+                stride: [random.of(1..=3), random.of(1..=3)],
+                pads: [0; 4].map(|_: usize| random.of(0..=2)),
+            },
+        })
     }
 
     /// Any that Winograd's tiles take, and some that they don't quite.
     pub(crate) fn tiled(random: &mut Random) -> Self {
+        Self::first_with_outputs(|| Self {
+            pictures: random.of(1..=3),
+            input: Shape {
+                height: random.of(6..=11),
+                width: random.of(6..=13),
+                channels: (32 << random.of(0..=2)) + random.of(0..=3),
+            },
+            outputs: (32 << random.of(0..=2)) + random.of(0..=3),
+            window: Window {
+                kernel: [3, 3],
+                stride: [1, 1],
+                pads: [0; 4].map(|_: usize| random.of(0..=2)),
+            },
+        })
+    }
+
+    fn first_with_outputs(mut draw: impl FnMut() -> Self) -> Self {
         loop {
-            let case = Self {
-                pictures: random.of(1..=3),
-                input: Shape {
-                    height: random.of(6..=11),
-                    width: random.of(6..=13),
-                    channels: (32 << random.of(0..=2)) + random.of(0..=3),
-                },
-                outputs: (32 << random.of(0..=2)) + random.of(0..=3),
-                window: Window {
-                    kernel: [3, 3],
-                    stride: [1, 1],
-                    pads: [0; 4].map(|_: usize| random.of(0..=2)),
-                },
-            };
+            let case = draw();
             if case.window.output(case.input, 1).is_some() {
                 return case;
             }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::super::split::{Found, Splitter};
-use super::super::{Frame, image};
+use super::super::{Frame, MAX_PIXELS, jpeg};
 use super::address::Url;
 use super::driver::{Driver, Fault, Feed, Got};
 use super::wait::readable;
@@ -48,7 +48,6 @@ impl Driver for HttpCamera {
             splitter: Splitter::default(),
             chunk: vec![0; CHUNK],
             newest: Vec::new(),
-            rgb: Vec::new(),
         };
         feed.head(Instant::now() + self.patience)?;
         Ok(Box::new(feed))
@@ -86,7 +85,6 @@ struct HttpFeed {
     chunk: Vec<u8>,
     /// The newest whole picture that isn't delivered yet; empty when there is none.
     newest: Vec<u8>,
-    rgb: Vec<u8>,
 }
 
 impl HttpFeed {
@@ -184,8 +182,8 @@ impl Feed for HttpFeed {
         if self.newest.is_empty() {
             return Ok(Got::Nothing);
         }
-        let decoded = image::decode_jpeg(&self.newest, &mut self.rgb, frame);
+        let decoded = jpeg::decode(&self.newest, MAX_PIXELS, frame);
         self.newest.clear();
-        Ok(decoded.map_or_else(Got::Bad, |()| Got::Picture))
+        Ok(decoded.map_or_else(Got::Bad, |_| Got::Picture))
     }
 }

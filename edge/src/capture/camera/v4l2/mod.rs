@@ -144,7 +144,6 @@ impl Driver for V4l2Camera {
             stream,
             shape,
             raw: Vec::new(),
-            rgb: Vec::new(),
         }))
     }
 }
@@ -154,7 +153,6 @@ struct V4l2Feed {
     shape: Shape,
     /// The picture as it came, so that the driver has its buffer back before we decode.
     raw: Vec<u8>,
-    rgb: Vec<u8>,
 }
 
 impl V4l2Feed {
@@ -187,7 +185,7 @@ impl Feed for V4l2Feed {
                 "the driver says that the picture is damaged".to_owned(),
             ));
         }
-        let luma = self.shape.luma(&self.raw, &mut self.rgb, frame);
+        let luma = self.shape.luma(&self.raw, frame);
         Ok(luma.map_or_else(Got::Bad, |()| Got::Picture))
     }
 }

@@ -1,6 +1,6 @@
 //! The luma of the pixel formats that are used, with the sizes that the driver gave.
 
-use super::super::super::{Frame, check_size, image};
+use super::super::super::{Frame, MAX_PIXELS, check_size, jpeg};
 
 /// A pixel format by its four characters.
 pub type FourCc = [u8; 4];
@@ -51,14 +51,14 @@ impl Shape {
         check_size(self.width.into(), self.height.into()).map(|_| ())
     }
 
-    /// Puts the luma of one picture into `frame`; `rgb` is scratch space that is reused.
+    /// Puts the luma of one picture into `frame`.
     ///
     /// # Errors
     /// Returns what is wrong with the picture.
-    pub fn luma(&self, bytes: &[u8], rgb: &mut Vec<u8>, frame: &mut Frame) -> Result<(), String> {
+    pub fn luma(&self, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
         // Bytes from one pixel's luma to the next.
         let step = match &self.format {
-            b"MJPG" | b"JPEG" => return image::decode_jpeg(bytes, rgb, frame),
+            b"MJPG" | b"JPEG" => return jpeg::decode(bytes, MAX_PIXELS, frame).map(|_| ()),
             b"YUYV" => 2,
             _ => 1,
         };
@@ -116,7 +116,7 @@ mod tests {
 
     fn luma(shape: &Shape, bytes: &[u8]) -> Result<Vec<u8>, String> {
         let mut frame = Frame::default();
-        shape.luma(bytes, &mut Vec::new(), &mut frame)?;
+        shape.luma(bytes, &mut frame)?;
         assert_eq!(frame.pixels.len(), frame.width * frame.height);
         Ok(frame.pixels)
     }

@@ -22,11 +22,13 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUNS, ZOO, RECIPES = ROOT / "runs", ROOT / "models" / "zoo", ROOT / "host" / "recipes"
 
+TEACHER = "runs/vgg19/best.safetensors"
+
 # name, recipe, parameters and multiply-adds kept at most, channels that each layer keeps at least
 BUDGETS = [
-    ("vgg19-slim", "vgg19-slim", "9.5%", "25%", 16),
+    ("vgg19-slim", "vgg19-slim", "9.5%", "25%", 32),
     ("vgg19-tiny", "vgg19-tiny", "5%", "5%", 8),
-    ("vgg19-half", "vgg19-slim", "50%", "50%", 16),
+    ("vgg19-half", "vgg19-slim", "50%", "50%", 32),
     ("vgg19-eighth", "vgg19-slim", "12.5%", "12.5%", 8),
     ("vgg19-fortieth", "vgg19-tiny", "2.5%", "2.5%", 8),
 ]
@@ -85,7 +87,7 @@ class Zoo:
             limits = ["--keep-params", params, "--keep-macs", macs, "--min-channels", floor]
             out = self.call("prune", "runs/vgg19-sparse/best.safetensors", *limits, "--out", pruned, "--json", capture=True)
             write(table, out)
-        self.train(name, recipe, "--from", pruned, "--distill", "runs/vgg19/best.safetensors")
+        self.train(name, recipe, "--from", pruned, "--distill", TEACHER)
         self.judge(name)
 
     def ship(self, name, recipe):
@@ -175,7 +177,7 @@ def main():
     zoo = Zoo(fer_tools(), args.data)
     steps = [
         ("vgg19", lambda: (zoo.train("vgg19", "vgg19"), zoo.judge("vgg19"))),
-        ("vgg19-sparse", lambda: zoo.train("vgg19-sparse", "sparse", "--from", "runs/vgg19/best.safetensors")),
+        ("vgg19-sparse", lambda: zoo.train("vgg19-sparse", "sparse", "--from", TEACHER, "--distill", TEACHER)),
         *((budget[0], lambda budget=budget: zoo.slim(*budget)) for budget in BUDGETS),
     ]
     for name, step in steps:

@@ -16,8 +16,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 << 10;
 /// Largest model file read, in bytes.
 pub const MAX_MODEL_BYTES: u64 = 1 << 30;
 
-static EMBEDDED_ONNX: &[u8] = include_bytes!("../zoo/vgg19-lite/model.onnx");
-static EMBEDDED_MANIFEST: &str = include_str!("../zoo/vgg19-lite/model.toml");
+static EMBEDDED_ONNX: &[u8] = include_bytes!("../zoo/vgg19-slim-int8/model.onnx");
+static EMBEDDED_MANIFEST: &str = include_str!("../zoo/vgg19-slim-int8/model.toml");
 
 /// A manifest and the bytes of the ONNX file whose checksum it states.
 ///
@@ -116,7 +116,7 @@ impl ModelPackage {
         Self::checked(manifest, onnx, file)
     }
 
-    /// The model built into the binary, `models/zoo/vgg19-lite`.
+    /// The model built into the binary, `models/zoo/vgg19-slim-int8`.
     ///
     /// # Panics
     /// Never: the files are part of the build, and a test opens them.
@@ -185,7 +185,7 @@ mod tests {
     fn the_embedded_model_opens() {
         let package =
             ModelPackage::from_parts(EMBEDDED_MANIFEST, Cow::Borrowed(EMBEDDED_ONNX)).unwrap();
-        assert_eq!(package.manifest.name, "vgg19-lite");
+        assert_eq!(package.manifest.name, "vgg19-slim-int8");
         assert_eq!(package.manifest.labels, crate::Labels::fer2013());
         assert_eq!(ModelPackage::embedded().onnx(), EMBEDDED_ONNX);
     }

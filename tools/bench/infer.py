@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A face's pixels to its emotion: fer-edge side by side with other runtimes from PyPI, in one run.
 
-    python3 tools/bench/infer.py [--rounds 5] [--runs 60] [--threads 1 2] [--only int8] [--model DIR...]
+    python3 tools/bench/infer.py [--rounds 5] [--runs 60] [--threads 1 2] [--only int8] [--beside tract openvino ...] [--model DIR...]
 
 Makes a scratch virtual environment with the runtimes in target/bench-venv-infer (FER_BENCH_INFER_VENV overrides), and in
 target/bench-infer a VGG19 for faces and one of half its widths, random weights, in floats and, quantised by ONNX
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", choices=["f32", "int8"])
+    parser.add_argument("--beside", nargs="+", choices=["tract", *PEERS], default=["tract", *PEERS])
     parser.add_argument("--model", type=pathlib.Path, nargs="+", default=[])
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / "fer2013.csv.xz")
     args = parser.parse_args()
@@ -172,11 +173,11 @@ def main():
 
 def table(title, file, folder, faces, shape, labels, args, python, edge):
     variants = {}
-    for operators in ["auto", "tract"]:
+    for operators in ["auto", "tract"] if "tract" in args.beside else ["auto"]:
         label = "fer-edge" if operators == "auto" else "tract as it comes"
         command = [edge, "bench", "--model", folder, "--pixels", faces, "--operators", operators, "--runs", args.runs]
         variants[label, 1] = command
-    for peer in PEERS if labels is None else [peer for peer in PEERS if peer != "ncnn"]:
+    for peer in [peer for peer in PEERS if peer in args.beside and (labels is None or peer != "ncnn")]:
         for threads in args.threads:
             variants[peer, threads] = [python, HERE / "infer_peer.py", peer, file, faces, shape, threads, args.runs]
     results = {key: [] for key in variants}
@@ -189,7 +190,7 @@ def table(title, file, folder, faces, shape, labels, args, python, edge):
     accuracy = f"{'accuracy':>10}" if labels else ""
     print(f"  {'':<20}{'threads':>8}{'median':>9}{'fastest':>9}{'slowest':>9}{'load':>8}{'peak MB':>9}{'agree':>7}{accuracy}  on")
     medians = {}
-    reference = results["onnxruntime", args.threads[0]]
+    reference = results.get(("onnxruntime", args.threads[0]))
     for (label, threads), rounds in results.items():
         if not rounds:
             print(f"  {label:<20}{threads:>8}   cannot run this file")

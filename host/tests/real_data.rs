@@ -112,6 +112,7 @@ fn ferplus_joins_fer2013_in_every_mode() {
         ("multi_target", 27_671, 3_199),
         ("plurality", 26_153, 3_305),
         ("ferplus-soft7", 28_709, 3_589),
+        ("ferplus-mixed7", 28_709, 3_589),
     ] {
         let joined = votes::join(&images.dataset, &votes, mode.parse().unwrap()).unwrap();
         let sizes = [Split::Training, Split::PublicTest].map(|split| joined.indices(split).len());

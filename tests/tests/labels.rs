@@ -58,6 +58,7 @@ fn every_mode_trains_resumes_and_is_judged() {
         ("multi_target", 8),
         ("plurality", 8),
         ("ferplus-soft7", 7),
+        ("ferplus-mixed7", 7),
     ] {
         let labels = format!("--ferplus votes.csv --labels {mode}");
         bench

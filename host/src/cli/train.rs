@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use fer_models::{Labels, Preprocess};
@@ -13,7 +13,7 @@ use fer_tools::data::{self, LoadOptions};
 use fer_tools::graph::build::{Architecture, NAMES, build};
 use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::Precision;
-use fer_tools::graph::init;
+use fer_tools::graph::{grow, init};
 use fer_tools::train::{
     BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, SEEDS_FILE, Setup, Trainer,
 };
@@ -43,6 +43,8 @@ Examples:
   Only the last layers, with Adam, a falling rate and an early end:
     fer-tools train faces/ --from big.safetensors --freeze-before -3 --optimizer adam --lr 1e-3 \
       --schedule plateau --stop-patience 8 --out runs/faces
+  A wide network that begins as a narrow one does:
+    fer-tools train fer2013.csv --recipe host/recipes/vgg19.toml --grow slim.safetensors --out runs/grown
   Win accuracy back after pruning, with the unpruned network as teacher:
     fer-tools train fer2013.csv --from slim.safetensors --distill runs/vgg19/best.safetensors --out runs/slim";
 
@@ -97,6 +99,9 @@ struct NewRun {
     /// Start from this checkpoint, pruned or not
     #[arg(long, value_name = "CHECKPOINT")]
     from: Option<PathBuf>,
+    /// Start as this narrower network of the same architecture, with fresh channels beside its own
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "from")]
+    grow: Option<PathBuf>,
     /// Learn from this network besides the labels
     #[arg(long, value_name = "CHECKPOINT")]
     distill: Option<PathBuf>,
@@ -261,6 +266,7 @@ fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> 
         "data": data,
         "recipe": recipe,
         "from": name(&new.from),
+        "grow": name(&new.grow),
         "distill": name(&new.distill),
     }))
 }
@@ -301,6 +307,9 @@ fn start(
         Some(from) => from,
         None => fresh(network, recipe.train.seed, loaded.dataset.labels())?,
     };
+    if let Some(path) = &new.grow {
+        start = grown(path, start)?;
+    }
     start.history.commands.push(command);
     let teacher = match &new.distill {
         Some(path) => Some((Checkpoint::load(path)?, path.clone())),
@@ -344,6 +353,17 @@ pub(super) fn fresh(
         input: input_of(network),
         history: History::default(),
     })
+}
+
+/// `wide` with the numbers and the history of the narrower network in `path`.
+fn grown(path: &Path, wide: Checkpoint) -> Result<Checkpoint> {
+    let narrow = Checkpoint::load(path)?;
+    if (&narrow.labels, narrow.input) != (&wide.labels, wide.input) {
+        bail!("{}: has other classes or another input", path.display());
+    }
+    let network = grow(&narrow.network, wide.network)
+        .with_context(|| format!("cannot grow {}", path.display()))?;
+    Ok(Checkpoint { network, ..narrow })
 }
 
 fn resume(folder: &Path, load: &LoadOptions, device: &Device, every: Duration) -> Result<Outcome> {

@@ -15,7 +15,7 @@ pub(super) struct VoteFlags {
     #[arg(long, value_name = "FILE")]
     ferplus: Option<PathBuf>,
     /// What is made of the votes; majority if not given. Soft labels are for training only: judging is
-    /// by majority (plurality and ferplus-soft7: by their own labels)
+    /// by majority (plurality and those of FER2013's seven classes: by their own labels)
     #[arg(long, value_name = "MODE", value_parser = LabelMode::NAMES, requires = "ferplus")]
     labels: Option<String>,
 }

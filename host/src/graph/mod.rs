@@ -7,6 +7,7 @@ mod error;
 pub mod exec;
 mod extent;
 pub mod fold;
+mod grow;
 pub mod head;
 pub mod init;
 mod ir;
@@ -15,6 +16,7 @@ mod shape;
 pub use array::{Array, Weights};
 pub use error::GraphError;
 pub use extent::Border;
+pub use grow::grow;
 pub use ir::{Conv2d, ConvTranspose2d, Graph, Node, NodeId, Op, Pool, Role, TensorSpec};
 
 /// A graph with its tensors: everything that is needed to run it.

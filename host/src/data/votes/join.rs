@@ -4,12 +4,19 @@ use std::path::Path;
 
 use fer_models::{Labels, argmax};
 
-use super::super::{DataError, Dataset, Item, LoadOptions, Loaded, Split, Targets, open};
+use super::super::{
+    DataError, Dataset, Item, LoadOptions, Loaded, Split, TargetKind, Targets, open,
+};
+use super::posterior::Posterior;
 use super::{LabelMode, PREFIX, Row, Rule, Votes, VotesError, shared_shares};
 
 /// Below this share of images whose label in FER2013 is FER+'s majority, the rows are most likely not
 /// in the same order. On FER2013 itself two thirds agree.
 const LEAST_AGREEMENT: f64 = 0.35;
+
+/// The share of the votes in a [`LabelMode::Mixed7`] target. Votes alone name the label of fewer images than a
+/// network does, so the label keeps the larger share.
+const VOTES_SHARE: f32 = 0.3;
 
 /// What [`parse_spec`] reads, written: `votes:MODE:VOTES:DATA`.
 pub fn spec(mode: LabelMode, votes: &Path, data: &str) -> String {
@@ -78,15 +85,19 @@ pub fn join(images: &Dataset, votes: &Votes, mode: LabelMode) -> Result<Dataset,
     let pairs = pair(images, votes)?;
     let labels = match mode {
         LabelMode::Eight(_) => Labels::ferplus(),
-        LabelMode::Soft7 => Labels::fer2013(),
+        LabelMode::Soft7 | LabelMode::Mixed7 => Labels::fer2013(),
     };
+    let posterior = (mode == LabelMode::Mixed7).then(|| posterior(images, &pairs));
     let mut joined = Dataset::new(labels, images.tile());
     let mut rows = Vec::new();
     for (index, row) in pairs {
         let item = images.item(index);
         let (label, shares) = match mode {
-            LabelMode::Soft7 => {
-                let shares = shared_shares(&row.votes, item.label);
+            LabelMode::Soft7 | LabelMode::Mixed7 => {
+                let shares = match &posterior {
+                    Some(posterior) => mixed(item.label, posterior.of(&row.votes)),
+                    None => shared_shares(&row.votes, item.label),
+                };
                 (item.label, soft_or_hard(item, &shares))
             }
             LabelMode::Eight(rule) => {
@@ -105,12 +116,28 @@ pub fn join(images: &Dataset, votes: &Votes, mode: LabelMode) -> Result<Dataset,
     }
     let kind = match mode {
         LabelMode::Eight(rule) => rule.target_kind(),
-        LabelMode::Soft7 => Some(super::super::TargetKind::Distribution),
+        LabelMode::Soft7 | LabelMode::Mixed7 => Some(TargetKind::Distribution),
     };
     if let Some(kind) = kind {
         joined.set_targets(Targets::new(kind, rows))?;
     }
     Ok(joined)
+}
+
+/// Which labels votes come with, from the Training images.
+fn posterior(images: &Dataset, pairs: &[(usize, &Row)]) -> Posterior {
+    let labelled = pairs.iter().map(|&(index, row)| (images.item(index), row));
+    let training = labelled.filter(|(item, _)| item.split == Split::Training);
+    Posterior::fit(training.map(|(item, row)| (item.label, &row.votes)))
+}
+
+/// The label, and beside it [`VOTES_SHARE`] of `shares`.
+fn mixed(label: u8, mut shares: [f32; 7]) -> [f32; 7] {
+    for share in &mut shares {
+        *share *= VOTES_SHARE;
+    }
+    shares[usize::from(label)] += 1.0 - VOTES_SHARE;
+    shares
 }
 
 /// The shares for training, the label alone elsewhere.

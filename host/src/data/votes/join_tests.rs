@@ -53,11 +53,31 @@ fn hard_modes_have_no_targets_and_soft_ones_their_kind() {
         ("probability", Some(TargetKind::Drawn)),
         ("multi_target", Some(TargetKind::AnyOf)),
         ("ferplus-soft7", Some(TargetKind::Distribution)),
+        ("ferplus-mixed7", Some(TargetKind::Distribution)),
     ] {
         let joined = join(&images, &votes, name.parse().unwrap()).unwrap();
         assert_eq!(joined.targets().map(Targets::kind), kind, "{name}");
-        let all = name == "ferplus-soft7";
+        let all = name.ends_with('7');
         assert_eq!(joined.len() == images.len(), all, "{name}");
+    }
+}
+
+#[test]
+fn mixed_targets_are_mostly_the_label_and_only_training_images_have_them() {
+    let (images, votes) = drawn();
+    let joined = join(&images, &votes, LabelMode::Mixed7).unwrap();
+    assert_eq!(joined.labels(), images.labels());
+    let targets = joined.targets().unwrap();
+    for (index, item) in joined.items().iter().enumerate() {
+        let label = usize::from(item.label);
+        let share = targets.row(7, index)[label];
+        match (item.split, label) {
+            // happy faces alone have votes for happiness, so these add what they can
+            (Split::Training, 3) => assert!(share > 0.95, "{share}"),
+            // no face at all: any of the other six
+            (Split::Training, _) => assert!((0.72..0.8).contains(&share), "{share}"),
+            _ => assert_eq!(share, 1.0),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod error;
 mod folders;
 mod join;
+mod posterior;
 mod read;
 mod rules;
 

@@ -16,6 +16,9 @@ pub enum LabelMode {
     /// FER2013's seven classes and rows, trained towards the votes for them ([`shared_shares`]);
     /// judging is by FER2013's labels.
     Soft7,
+    /// FER2013's seven classes and rows, trained towards its label and, to a lesser part, towards the labels
+    /// that such votes usually come with (learnt from Training); judging is by FER2013's labels.
+    Mixed7,
 }
 
 /// Which of the eight expressions an image shows.
@@ -84,13 +87,14 @@ impl Rule {
 
 impl LabelMode {
     /// The names on the command line: the rules', and FER2013's classes.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 7] = [
         "majority",
         "probability",
         "crossentropy",
         "multi_target",
         "plurality",
         "ferplus-soft7",
+        "ferplus-mixed7",
     ];
 
     /// The name on the command line.
@@ -98,6 +102,7 @@ impl LabelMode {
         match self {
             Self::Eight(rule) => rule.name(),
             Self::Soft7 => Self::NAMES[Rule::ALL.len()],
+            Self::Mixed7 => Self::NAMES[Rule::ALL.len() + 1],
         }
     }
 }
@@ -113,7 +118,9 @@ impl FromStr for LabelMode {
 
     fn from_str(name: &str) -> Result<Self, VotesError> {
         let rules = Rule::ALL.into_iter().map(Self::Eight);
-        let found = rules.chain([Self::Soft7]).find(|mode| mode.name() == name);
+        let found = rules
+            .chain([Self::Soft7, Self::Mixed7])
+            .find(|mode| mode.name() == name);
         found.ok_or_else(|| VotesError::Mode { found: name.into() })
     }
 }

@@ -30,6 +30,20 @@ fn every_recipe_trains_a_step() {
     );
     let base = base.join("best.safetensors");
     let base = base.to_str().unwrap();
+    let narrow = folder.path().join("narrow");
+    let vgg = [
+        "--arch",
+        "vgg19",
+        "--width",
+        "0.05",
+        "--channels",
+        "1",
+        "--epochs",
+        "1",
+    ];
+    train(&narrow, &vgg);
+    let narrow = narrow.join("best.safetensors");
+    let narrow = narrow.to_str().unwrap();
 
     let recipes = skip::root().join("host/recipes");
     let mut files: Vec<_> = fs::read_dir(recipes)
@@ -54,18 +68,46 @@ fn every_recipe_trains_a_step() {
             "--batch",
             "64",
         ];
-        if text.contains("\n[network]") {
+        if text.contains("--grow") {
+            flags.extend(["--width", "0.1", "--grow", narrow, "--distill", narrow]);
+        } else if text.contains("\n[network]") {
             flags.extend(["--width", "0.05"]);
         } else {
             flags.extend(["--from", base]);
         }
-        if text.contains("--distill") {
+        if text.contains("--distill") && !text.contains("--grow") {
             flags.extend(["--distill", base]);
         }
         let lines = train(&folder.path().join(name), &flags);
         assert_eq!(lines.len(), 1, "{name}");
         assert_eq!(lines[0]["step"], 1, "{name}");
         assert!(lines[0]["train_loss"].as_f64().unwrap() > 0.0, "{name}");
+    }
+}
+
+#[test]
+fn what_a_network_cannot_grow_from_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let narrow = folder.path().join("narrow");
+    train(
+        &narrow,
+        &["--arch", "vgg11", "--width", "0.05", "--epochs", "1"],
+    );
+    let narrow = narrow.join("best.safetensors");
+    let narrow = narrow.to_str().unwrap();
+    for (network, says) in [
+        ("--arch vgg11 --width 0.1 --channels 1", "another input"),
+        ("--arch vgg13 --width 0.1", "cannot grow"),
+    ] {
+        let line = format!("train synth:7:70 {network} --epochs 1 --grow {narrow} --out");
+        let out = folder.path().join("wide");
+        let refused = tools(line.split(' ').chain([out.to_str().unwrap()]));
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains(says) && refused.stderr.contains(narrow),
+            "{}",
+            refused.stderr
+        );
     }
 }
 

@@ -201,7 +201,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / "fer2013.csv.xz")
-    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models" / "zoo" / "vgg19-lite")
+    parser.add_argument("--model", type=pathlib.Path, default=ROOT / "models" / "zoo" / "vgg19-slim-int8")
     parser.add_argument("--prepare", action="store_true", help="install, make the inputs, measure accuracies, no times")
     args = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Makes the models of models/zoo from the recipes, and prints the table of accuracy against multiply-adds.
 
-    python3 tools/zoo.py [--data FILE] [--votes FILE] [--until NAME] [--table]
+    python3 tools/zoo.py [--data ../shared/data/fer2013.csv.xz] [--until NAME] [--table]
 
-Trains the slim network of an earlier commit once more, makes its scales sparse, cuts smaller ones out of it, each with its help,
-and judges them on PublicTest; then grows VGG19 at full width from it. Every step leaves its result in runs/, and what is there
-isn't made again: stopped or killed, the same command goes on, at most five minutes earlier. About three hours on two cores with
-AMX, and three more for VGG19 at full width, which is why that comes last. --until ends behind a step; --table prints what is
-there. What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl. FER_TOOLS names the program; else it
-is built.
+Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
+the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
+again: stopped or killed, the same command goes on, at most five minutes earlier. About 12 hours on two cores with AMX. --until ends
+behind a step; --table prints what is there. What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl. FER_TOOLS names the program; else it is
+built.
 """
 
 import argparse
@@ -23,20 +22,23 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUNS, ZOO, RECIPES = ROOT / "runs", ROOT / "models" / "zoo", ROOT / "host" / "recipes"
 
-# The network that this begins with, as its commit shipped it: what vgg19.toml, sparse.toml and vgg19-slim.toml made of fresh
-# weights in half a day, a quarter of VGG19's multiply-adds.
-FIRST, FIRST_AT = "runs/first-slim.safetensors", "b921422:models/zoo/vgg19-slim/checkpoint.safetensors"
-SLIM, SPARSE = "runs/vgg19-slim-again/best.safetensors", "runs/vgg19-slim-sparse/best.safetensors"
+TEACHER, SPARSE = "runs/vgg19/best.safetensors", "runs/vgg19-sparse/best.safetensors"
+SLIM = "models/zoo/vgg19-slim/checkpoint.safetensors"
 
 # VGG19's parameters and multiply-adds on grey faces.
-WHOLE = {"parameters": 20_037_831, "multiply_adds": 673_491_456}
-# What is cut out of the slim network: name, multiply-adds kept of VGG19's.
-BUDGETS = {"vgg19-tiny": 0.05, "vgg19-fortieth": 0.025, "vgg19-eighth": 0.125, "vgg19-twelfth": 1 / 12}
-# What ships, with the runs that led there and their recipes; the last run's network is the one.
-AGAIN = ("vgg19-slim-again", "vgg19-slim-again")
+WHOLE = {"parameters": 20_037_831, "multiply_adds": 673_518_080}
+# name, recipe, what it is cut out of, its teacher, and how much is kept
+BUDGETS = [
+    ("vgg19-slim", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "9.5%", "--keep-macs", "25%", "--min-channels", 32]),
+    ("vgg19-tiny", "vgg19-tiny", SLIM, SLIM, ["--keep-macs", "33.6M", "--min-channels", 24]),
+    ("vgg19-half", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "50%", "--keep-macs", "50%", "--min-channels", 32]),
+    ("vgg19-eighth", "vgg19-tiny", SLIM, SLIM, ["--keep-macs", "84M", "--min-channels", 24]),
+    ("vgg19-fortieth", "vgg19-tiny", SLIM, SLIM, ["--keep-macs", "16.8M", "--min-channels", 16]),
+]
+# What ships, with the runs that led there and their recipes.
 SHIPPED = {
-    "vgg19-slim": [AGAIN],
-    "vgg19-tiny": [AGAIN, ("vgg19-slim-sparse", "sparse"), ("vgg19-tiny", "vgg19-tiny")],
+    "vgg19-slim": [("vgg19", "vgg19"), ("vgg19-sparse", "sparse"), ("vgg19-slim", "vgg19-slim")],
+    "vgg19-tiny": [("vgg19-tiny", "vgg19-tiny")],
 }
 # Largest file in the repository, in bytes; what is larger ships with weights of 16 bits.
 LARGEST = 8_000_000
@@ -53,9 +55,8 @@ def fer_tools():
 
 
 class Zoo:
-    def __init__(self, program, data, votes):
+    def __init__(self, program, data):
         self.program, self.data = program, data
-        self.labels = ["--ferplus", votes, "--labels", "ferplus-mixed7"]
 
     def call(self, *arguments, capture=False):
         """Runs fer-tools in the root, so that the paths in cards and histories are those of the documents."""
@@ -72,14 +73,8 @@ class Zoo:
         else:
             # a run that was killed before it first saved left nothing to go on with
             shutil.rmtree(RUNS / name, ignore_errors=True)
-            recipe = ["--recipe", f"host/recipes/{recipe}.toml"]
-            self.call("train", self.data, *self.labels, *arguments, *recipe, "--out", f"runs/{name}")
+            self.call("train", self.data, *arguments, "--recipe", f"host/recipes/{recipe}.toml", "--out", f"runs/{name}")
         (RUNS / f"{name}.done").touch()
-
-    def first(self):
-        """The network that this begins with."""
-        if not (ROOT / FIRST).exists():
-            write(ROOT / FIRST, subprocess.run(["git", "show", FIRST_AT], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
     def judge(self, name):
         """Accuracy on PublicTest with the centre crop and with ten, kept beside the run."""
@@ -90,21 +85,20 @@ class Zoo:
                 crops: json.loads(self.call("eval", checkpoint, self.data, "--crops", crops, "--json", capture=True))["accuracy"]
                 for crops in ("center", "ten")
             }
-            write(kept, json.dumps(crops).encode())
+            write(kept, json.dumps(crops))
         return json.loads(kept.read_text())
 
-    def cut(self, name, share):
-        """A smaller network out of the sparse one, with the slim one's help."""
+    def cut(self, name, recipe, source, teacher, limits):
         pruned, table = f"runs/{name}-pruned.safetensors", RUNS / f"{name}-pruned.json"
         if not table.exists():
-            macs = int(share * WHOLE["multiply_adds"])
-            out = self.call("prune", SPARSE, "--keep-macs", macs, "--min-channels", 8, "--out", pruned, "--json", capture=True)
-            write(table, out.encode())
-        self.train(name, "vgg19-tiny", "--from", pruned, "--distill", SLIM)
+            out = self.call("prune", source, *limits, "--out", pruned, "--json", capture=True)
+            write(table, out)
+        self.train(name, recipe, "--from", pruned, "--distill", teacher)
+        self.judge(name)
 
     def ship(self, name):
         """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""
-        folder, best = ZOO / name, f"runs/{SHIPPED[name][-1][0]}/best.safetensors"
+        folder, best = ZOO / name, f"runs/{name}/best.safetensors"
 
         def packaged(command, as_name, *flags):
             self.call(command, best, "--data", self.data, "--name", as_name, "--out", f"models/zoo/{as_name}", *flags)
@@ -112,21 +106,21 @@ class Zoo:
         packaged("export", name)
         if (folder / "model.onnx").stat().st_size > LARGEST:
             packaged("quantize", name, "--precision", "f16")
-        # what the search among all twenty ways chose for the first slim network; it takes ten minutes and finds little
+        # what the search among all twenty ways chose for the slim network; it takes ten minutes and finds little
         packaged("quantize", f"{name}-int8", "--method", "entropy", "--equalize", "yes", "--correct-bias", "yes")
         shutil.copy(ROOT / best, folder / "checkpoint.safetensors")
-        for run, recipe in SHIPPED[name]:
+        for run, used in SHIPPED[name]:
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
-            shutil.copy(RECIPES / f"{recipe}.toml", folder / f"{run}.toml")
+            shutil.copy(RECIPES / f"{used}.toml", folder / f"{run}.toml")
         for model in (name, f"{name}-int8"):
             with open(ZOO / model / "CARD.md", "a") as card:
                 card.write(made(name))
 
 
-def write(path, data):
+def write(path, text):
     """All of it or nothing."""
     new = path.with_suffix(".new")
-    new.write_bytes(data)
+    new.write_text(text)
     new.rename(path)
 
 
@@ -152,8 +146,7 @@ and logs in `models/zoo/{name}`:
 | recipe | log | epochs | hours | best on PublicTest, centre crop |
 | --- | --- | --- | --- | --- |
 {rows}
-The network that this began with is vgg19-slim as commit {FIRST_AT.partition(":")[0]} shipped it; `models/zoo/vgg19-slim/first` has its card,
-recipes and logs. The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the
+The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the
 accuracy there is a little optimistic. PrivateTest was not looked at.
 """
 
@@ -161,15 +154,12 @@ accuracy there is a little optimistic. PrivateTest was not looked at.
 def table():
     """What there is so far, as Markdown."""
     rows = []
-    for kept in RUNS.glob("*-pruned.json"):
-        name = kept.stem.removesuffix("-pruned")
+    for name, *_ in BUDGETS:
         if (RUNS / f"{name}.json").exists():
-            after = json.loads(kept.read_text())
-            rows.append((name, after["after"], json.loads((RUNS / f"{name}.json").read_text())))
-            slim = after["before"]
-    for name, size in [(AGAIN[0], slim if rows else None), ("vgg19-grown", WHOLE)]:
-        if size and (RUNS / f"{name}.json").exists():
-            rows.append((name, size, json.loads((RUNS / f"{name}.json").read_text())))
+            after = json.loads((RUNS / f"{name}-pruned.json").read_text())["after"]
+            rows.append((name, after, json.loads((RUNS / f"{name}.json").read_text())))
+    if (RUNS / "vgg19.json").exists():
+        rows.append(("vgg19", WHOLE, json.loads((RUNS / "vgg19.json").read_text())))
     print("| network | parameters | of VGG19's | multiply-adds | of VGG19's | PublicTest, ten crops | centre crop |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, size, accuracy in sorted(rows, key=lambda row: -row[1]["multiply_adds"]):
@@ -183,29 +173,23 @@ def table():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data/fer2013.csv.xz")
-    parser.add_argument("--votes", default="../shared/data/ferplus_fer2013new.csv")
-    parser.add_argument("--until", choices=[AGAIN[0], "vgg19-slim-sparse", *BUDGETS])
+    parser.add_argument("--until", choices=["vgg19", "vgg19-sparse", *(budget[0] for budget in BUDGETS)])
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
         return table()
     RUNS.mkdir(exist_ok=True)
-    zoo = Zoo(fer_tools(), args.data, args.votes)
-    zoo.first()
-    steps = {
-        AGAIN[0]: lambda: zoo.train(*AGAIN, "--from", FIRST, "--distill", FIRST),
-        "vgg19-slim-sparse": lambda: zoo.train("vgg19-slim-sparse", "sparse", "--from", SLIM, "--distill", SLIM),
-        **{name: lambda name=name: zoo.cut(name, BUDGETS[name]) for name in BUDGETS},
-        "vgg19-grown": lambda: zoo.train("vgg19-grown", "vgg19-grown", "--grow", SLIM, "--distill", SLIM),
-    }
-    for name, step in steps.items():
+    zoo = Zoo(fer_tools(), args.data)
+    steps = [
+        ("vgg19", lambda: (zoo.train("vgg19", "vgg19"), zoo.judge("vgg19"))),
+        ("vgg19-sparse", lambda: zoo.train("vgg19-sparse", "sparse", "--from", TEACHER, "--distill", TEACHER)),
+        *((budget[0], lambda budget=budget: zoo.cut(*budget)) for budget in BUDGETS),
+    ]
+    for name, step in steps:
         print(f"== {name}", file=sys.stderr, flush=True)
         step()
-        if name != "vgg19-slim-sparse":
-            zoo.judge(name)
-        for model, runs in SHIPPED.items():
-            if runs[-1][0] == name:
-                zoo.ship(model)
+        if name in SHIPPED:
+            zoo.ship(name)
         if name == args.until:
             break
     table()

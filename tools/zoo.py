@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Makes the models of models/zoo from the recipes, and prints the table of accuracy against multiply-adds.
 
-    python3 tools/zoo.py [--data ../shared/data/fer2013.csv.xz] [--until NAME] [--table]
+    python3 tools/zoo.py [--data ../shared/data/fer2013.csv.xz] [--until NAME | --only NAME] [--table]
 
 Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
 the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
 again: stopped or killed, the same command goes on, at most five minutes earlier. About 12 hours on two cores with AMX. --until ends
-behind a step; --table prints what is there. What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl. FER_TOOLS names the program; else it is
-built.
+behind a step; --only takes one step: the small networks need no more than the committed slim one; --table prints what is there.
+What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl. FER_TOOLS names the program; else it is built.
 """
 
 import argparse
@@ -106,8 +106,7 @@ class Zoo:
         packaged("export", name)
         if (folder / "model.onnx").stat().st_size > LARGEST:
             packaged("quantize", name, "--precision", "f16")
-        # what the search among all twenty ways chose for the slim network; it takes ten minutes and finds little
-        packaged("quantize", f"{name}-int8", "--method", "entropy", "--equalize", "yes", "--correct-bias", "yes")
+        packaged("quantize", f"{name}-int8")
         shutil.copy(ROOT / best, folder / "checkpoint.safetensors")
         for run, used in SHIPPED[name]:
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
@@ -173,7 +172,10 @@ def table():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data/fer2013.csv.xz")
-    parser.add_argument("--until", choices=["vgg19", "vgg19-sparse", *(budget[0] for budget in BUDGETS)])
+    names = ["vgg19", "vgg19-sparse", *(budget[0] for budget in BUDGETS)]
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--until", choices=names)
+    which.add_argument("--only", choices=names)
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if args.table:
@@ -186,6 +188,8 @@ def main():
         *((budget[0], lambda budget=budget: zoo.cut(*budget)) for budget in BUDGETS),
     ]
     for name, step in steps:
+        if args.only not in (None, name):
+            continue
         print(f"== {name}", file=sys.stderr, flush=True)
         step()
         if name in SHIPPED:

@@ -121,6 +121,7 @@ fn pruning_equals_masking(network: Network, pixels: &[f32]) -> Network {
     let options = SlimOptions {
         target: Target::Percent(0.3),
         min_channels: 2,
+        ..SlimOptions::default()
     };
     let mut nodes = network.graph.nodes().iter();
     let normed = nodes.any(|node| matches!(node.op, Op::BatchNorm { .. }));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use fer_tools::checkpoint::Checkpoint;
-use fer_tools::compress::slim::{Budget, SlimOptions, Target, slim};
+use fer_tools::compress::slim::{Budget, Scope, SlimOptions, Target, slim};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +18,8 @@ Examples:
     fer-tools prune best.safetensors --keep-params 20% --keep-macs 25% --out slim.safetensors
   At most 4.85 million parameters, 16 channels in each layer:
     fer-tools prune best.safetensors --keep-params 4.85M --min-channels 16 --out slim.safetensors
+  A tenth of the multiply-adds, every layer narrower by the same share, in widths that suit vector units:
+    fer-tools prune best.safetensors --keep-macs 10% --per-layer --round-to 16 --out slim.safetensors
 Then win the accuracy back:
     fer-tools train --from slim.safetensors ...";
 
@@ -45,6 +47,12 @@ pub(crate) struct Args {
     /// Channels that every convolution keeps, its strongest
     #[arg(long, value_name = "N", default_value = "4")]
     min_channels: NonZeroUsize,
+    /// Keep a multiple of so many channels in each layer: vector units work on 8 or 16 at a time
+    #[arg(long, value_name = "N", default_value = "1")]
+    round_to: NonZeroUsize,
+    /// Cut the same share of every layer, its weakest, instead of the weakest of the whole network: for deep cuts
+    #[arg(long)]
+    per_layer: bool,
     /// Checkpoint to write; holds no optimiser state, since its shapes are new
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -72,9 +80,11 @@ impl Args {
             }
         };
         format!(
-            "fer-tools prune {} {target} --min-channels {} --out {}",
+            "fer-tools prune {} {target} --min-channels {} --round-to {}{} --out {}",
             self.checkpoint.display(),
             self.min_channels,
+            self.round_to,
+            if self.per_layer { " --per-layer" } else { "" },
             self.out.display()
         )
     }
@@ -91,6 +101,12 @@ impl Args {
         SlimOptions {
             target,
             min_channels: self.min_channels.get(),
+            round_to: self.round_to.get(),
+            scope: if self.per_layer {
+                Scope::Layer
+            } else {
+                Scope::Network
+            },
         }
     }
 }

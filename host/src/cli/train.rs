@@ -93,8 +93,8 @@ struct NewRun {
     /// Side of the image in pixels; the published one if not given. Above 48, images are resized to it
     #[arg(long, value_name = "PIXELS", conflicts_with = "from", value_parser = clap::value_parser!(u16).range(1..=1024))]
     size: Option<u16>,
-    /// Probability of dropping a feature before the classifier
-    #[arg(long, conflicts_with = "from")]
+    /// Probability of dropping a feature before the classifier; with --from, instead of that network's own
+    #[arg(long, value_name = "SHARE")]
     dropout: Option<f32>,
     /// Start from this checkpoint, pruned or not
     #[arg(long, value_name = "CHECKPOINT")]
@@ -111,7 +111,7 @@ struct NewRun {
     /// Images a step
     #[arg(long)]
     batch: Option<usize>,
-    /// What the CPU computes in; bf16 needs AMX and is several times faster, else f32 is used
+    /// What the CPU computes in; bf16 needs AMX or AVX-512 BF16 and is faster, else f32 is used
     #[arg(long, value_enum)]
     precision: Option<PrecisionName>,
     /// How training images differ from time to time
@@ -287,7 +287,7 @@ fn start(
         });
     }
     let from = match &new.from {
-        Some(path) => Some(Checkpoint::load(path)?),
+        Some(path) => Some(changed(path, new.dropout)?),
         None => None,
     };
     let network = recipe.network.as_ref();
@@ -353,6 +353,16 @@ pub(super) fn fresh(
         input: input_of(network),
         history: History::default(),
     })
+}
+
+/// The network in `path`, with another dropout where one is asked for.
+fn changed(path: &Path, dropout: Option<f32>) -> Result<Checkpoint> {
+    let mut from = Checkpoint::load(path)?;
+    if let Some(p) = dropout {
+        let graph = from.network.graph.with_dropout(p);
+        from.network.graph = graph.with_context(|| path.display().to_string())?;
+    }
+    Ok(from)
 }
 
 /// `wide` with the numbers and the history of the narrower network in `path`.

@@ -27,6 +27,9 @@ pub enum GraphError {
         /// The shape its node needs.
         expected: Vec<usize>,
     },
+    /// Nothing in the graph drops features.
+    #[error("the network has no dropout to change")]
+    NoDropout,
     /// No architecture of this name.
     #[error("no architecture `{0}`; known: {known}", known = super::build::NAMES.join(", "))]
     UnknownArchitecture(String),

@@ -220,6 +220,25 @@ impl Graph {
         })
     }
 
+    /// The same graph that drops features with probability `p`: a narrow network wants less of it than the wide one
+    /// that it was cut out of.
+    ///
+    /// # Errors
+    /// When nothing in it drops features, or `p` is not in `[0, 1)`.
+    pub fn with_dropout(mut self, p: f32) -> Result<Self, GraphError> {
+        let mut dropouts = 0;
+        for node in &mut self.nodes {
+            if let Op::Dropout { p: old } = &mut node.op {
+                *old = p;
+                dropouts += 1;
+            }
+        }
+        if dropouts == 0 {
+            return Err(GraphError::NoDropout);
+        }
+        Self::new(self.name, self.nodes)
+    }
+
     /// The architecture's name, such as `vgg19`.
     pub fn name(&self) -> &str {
         &self.name

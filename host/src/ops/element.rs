@@ -1,4 +1,4 @@
-//! What activations are stored as: `f32`, or bfloat16 where the processor multiplies it in tiles.
+//! What activations are stored as: `f32`, or bfloat16 where the processor multiplies it.
 
 use super::scratch::Shelf;
 
@@ -67,7 +67,7 @@ impl Element for Bf16 {
     }
 
     fn is_fast() -> bool {
-        super::amx::available()
+        super::bf16::available()
     }
 }
 

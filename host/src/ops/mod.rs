@@ -5,7 +5,7 @@
 //! [`element::Element`]; weights, statistics and sums are `f32`. [`crate::graph::exec`] joins the
 //! kernels to a network.
 
-pub mod amx;
+pub mod bf16;
 pub mod blocks;
 pub mod broadcast;
 pub mod channel;

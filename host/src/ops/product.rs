@@ -1,11 +1,11 @@
 //! The two matrix products of a convolution, for each number format.
 //!
-//! `f32` goes through the `gemm` crate, [`Bf16`] through the tiles of [`super::amx`]. Both work on one
+//! `f32` goes through the `gemm` crate, [`Bf16`] through the instructions of [`super::bf16`]. Both work on one
 //! thread: the callers share work out, so that results do not depend on how a product is split.
 
 use rayon::prelude::*;
 
-use super::amx::{self, Tiles};
+use super::bf16::{self, Unit};
 use super::conv::{ConvGeometry, Direction};
 use super::element::{Bf16, Element};
 use super::matmul::{Mat, matmul};
@@ -169,7 +169,7 @@ pub struct Plain {
     columns: usize,
 }
 
-/// Panels of 32 columns in the tiles' pair order.
+/// Panels of 32 columns in pair order.
 #[derive(Debug, Default)]
 pub struct Panels {
     /// `[column block][depth / 2][32 columns]`, a pair of rows in each `u32`.
@@ -180,15 +180,17 @@ pub struct Panels {
     steps: usize,
     /// Blocks of 32 columns.
     blocks: usize,
+    columns: usize,
 }
 
 impl Panels {
     /// Makes room; keeps the memory that is there.
     fn resize(&mut self, depth: usize, columns: usize) {
-        self.steps = depth.div_ceil(amx::DEPTH);
-        self.blocks = columns.div_ceil(amx::BLOCK);
+        self.steps = depth.div_ceil(bf16::DEPTH);
+        self.blocks = columns.div_ceil(bf16::BLOCK);
+        self.columns = columns;
         let spare = LINE / size_of::<u32>();
-        let len = self.blocks * self.steps * amx::PANEL_STEP + spare;
+        let len = self.blocks * self.steps * bf16::PANEL_STEP + spare;
         if self.data.len() < len {
             self.data.resize(len, 0);
         }
@@ -196,7 +198,7 @@ impl Panels {
     }
 
     fn panel_len(&self) -> usize {
-        self.steps * amx::PANEL_STEP
+        self.steps * bf16::PANEL_STEP
     }
 
     fn panels(&self) -> std::slice::ChunksExact<'_, u32> {
@@ -232,20 +234,20 @@ fn pair(first: Bf16, second: Bf16) -> u32 {
     u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16
 }
 
-/// The tiles of this thread.
+/// This thread's unit.
 ///
 /// # Panics
 /// Where there are none: engines in [`Bf16`] are made only where [`Element::is_fast`] says yes.
-fn tiles() -> Tiles {
-    Tiles::new().expect("bfloat16 engines are made only where the processor has tiles")
+fn unit() -> Unit {
+    Unit::new().expect("bfloat16 engines are made only where the processor multiplies it")
 }
 
 impl Product for Bf16 {
-    const BLOCK: usize = amx::BLOCK;
+    const BLOCK: usize = bf16::BLOCK;
     const COLUMNS: usize = 128;
     const PIXELS: usize = 2048;
     const SHIFTED: Option<ShiftedPart<Self>> = Some(shifted::part);
-    // the tiles of the processor multiply faster than memory could feed transforms
+    // the processor multiplies faster than memory could feed transforms
     const TILED: Option<Tiled<Self>> = None;
     type Packed = Panels;
 
@@ -263,8 +265,8 @@ impl Product for Bf16 {
             .into_par_iter()
             .enumerate()
             .for_each(|(block, panels)| {
-                let first = block * amx::BLOCK;
-                let count = amx::BLOCK.min(columns - first);
+                let first = block * bf16::BLOCK;
+                let count = bf16::BLOCK.min(columns - first);
                 let data = &data[(first * step).min(data.len())..];
                 for (panel, rows) in panels.into_iter().zip(rows) {
                     pack_panel(data, rows, [count, step], panel);
@@ -279,12 +281,13 @@ impl Product for Bf16 {
         (sums, stride): (&mut [f32], usize),
         fresh: bool,
     ) {
-        let tiles = tiles();
+        let unit = unit();
         for (block, panel) in packed.panels().enumerate() {
-            for row in (0..rows).step_by(amx::BLOCK) {
-                let sums = &mut sums[row * stride + block * amx::BLOCK..];
+            for row in (0..rows).step_by(bf16::BLOCK) {
+                let sums = &mut sums[row * stride + block * bf16::BLOCK..];
                 let left = (&a[row * a_stride..], a_stride);
-                tiles.multiply(left, panel, packed.steps, (sums, stride), fresh);
+                let wanted = [rows - row, packed.columns - block * bf16::BLOCK];
+                unit.multiply(left, panel, packed.steps, (sums, stride), wanted, fresh);
             }
         }
     }
@@ -295,16 +298,17 @@ impl Product for Bf16 {
         [rows, columns, depth]: [usize; 3],
         (sums, stride): (&mut [f32], usize),
     ) {
-        let tiles = tiles();
-        let steps = depth.div_ceil(amx::DEPTH);
-        scratch::with::<u32, _>(steps * amx::PANEL_STEP, |panel| {
-            for column in (0..columns).step_by(amx::BLOCK) {
-                let block = column..columns.min(column + amx::BLOCK);
+        let unit = unit();
+        let steps = depth.div_ceil(bf16::DEPTH);
+        scratch::with::<u32, _>(steps * bf16::PANEL_STEP, |panel| {
+            for column in (0..columns).step_by(bf16::BLOCK) {
+                let block = column..columns.min(column + bf16::BLOCK);
                 interleave(right, right_stride, block, depth, panel);
-                for row in (0..rows).step_by(amx::BLOCK) {
+                for row in (0..rows).step_by(bf16::BLOCK) {
                     let sums = &mut sums[row * stride + column..];
                     let left = (&left[row * left_stride..], left_stride);
-                    tiles.multiply(left, panel, steps, (sums, stride), false);
+                    let wanted = [rows - row, columns - column];
+                    unit.multiply(left, panel, steps, (sums, stride), wanted, false);
                 }
             }
         });
@@ -316,23 +320,23 @@ fn pack_panel(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], panel: 
     let at = |row: Option<&usize>, column: usize| {
         row.map_or(Bf16::ZERO, |row| Bf16::from_f32(data[row + column * step]))
     };
-    if columns < amx::BLOCK || !rows.len().is_multiple_of(amx::DEPTH) {
+    if columns < bf16::BLOCK || !rows.len().is_multiple_of(bf16::DEPTH) {
         panel.fill(0);
     }
     for (rows, tile) in rows
-        .chunks(amx::DEPTH)
-        .zip(panel.chunks_exact_mut(amx::PANEL_STEP))
+        .chunks(bf16::DEPTH)
+        .zip(panel.chunks_exact_mut(bf16::PANEL_STEP))
     {
         // along whichever lies closer together
         if step < rows.get(1).map_or(0, |row| row - rows[0]) {
-            for (rows, out) in rows.chunks(2).zip(tile.chunks_exact_mut(amx::BLOCK)) {
+            for (rows, out) in rows.chunks(2).zip(tile.chunks_exact_mut(bf16::BLOCK)) {
                 for (column, out) in out[..columns].iter_mut().enumerate() {
                     *out = pair(at(rows.first(), column), at(rows.get(1), column));
                 }
             }
         } else {
             for column in 0..columns {
-                let outs = tile[column..].iter_mut().step_by(amx::BLOCK);
+                let outs = tile[column..].iter_mut().step_by(bf16::BLOCK);
                 for (rows, out) in rows.chunks(2).zip(outs) {
                     *out = pair(at(rows.first(), column), at(rows.get(1), column));
                 }
@@ -352,11 +356,11 @@ wide! {
         panel: &'a mut [u32],
     ) {
         let width = columns.len();
-        let zeros = [Bf16::ZERO; amx::BLOCK];
+        let zeros = [Bf16::ZERO; bf16::BLOCK];
         let row = |k: usize| {
             if k < depth { &right[k * stride + columns.start..][..width] } else { &zeros[..width] }
         };
-        let rows = panel.chunks_exact_mut(amx::BLOCK).take(depth.div_ceil(amx::DEPTH) * amx::DEPTH / 2);
+        let rows = panel.chunks_exact_mut(bf16::BLOCK).take(depth.div_ceil(bf16::DEPTH) * bf16::DEPTH / 2);
         for (p, out) in rows.enumerate() {
             pairs(row(2 * p), row(2 * p + 1), out);
         }

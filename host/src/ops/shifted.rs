@@ -2,12 +2,12 @@
 //!
 //! Both maps are read as one stream of pixels, each row followed by as many zeros as the map is padded
 //! with and each image by as many rows of zeros. A tap is then a fixed distance in the stream, so the
-//! input is brought into the tiles' pair order once for all taps instead of once for each: once for even
+//! input is brought into pair order once for all taps instead of once for each: once for even
 //! distances and once for odd ones, because pairs begin at even places.
 
 use std::ops::Range;
 
-use super::amx::{self, Tiles};
+use super::bf16::{self, Unit};
 use super::conv::ConvGeometry;
 use super::element::Bf16;
 use super::product::{odd_lines, pairs};
@@ -86,27 +86,28 @@ impl Stream {
 /// Adds a part's share of the stream to its sums.
 ///
 /// # Panics
-/// Where there are no tiles.
+/// Where the processor doesn't multiply bfloat16.
 pub(super) fn part(geo: &ConvGeometry, x: &[Bf16], dy: &[Bf16], part: &Part, sums: Sums) {
-    let tiles = Tiles::new().expect("bfloat16 engines are made only where the processor has tiles");
+    let unit =
+        Unit::new().expect("bfloat16 engines are made only where the processor multiplies it");
     let stream = Stream {
         size: geo.size,
         padding: geo.before[0],
         images: geo.batch,
     };
     let share = part.of(stream.len());
-    let blocks = part.channels.len().div_ceil(amx::BLOCK);
+    let blocks = part.channels.len().div_ceil(bf16::BLOCK);
     let span = CHUNK + 2 * stream.reach();
     // a phase: the pairs that begin at even places, or at odd ones
-    let phase = span / 2 * amx::BLOCK;
+    let phase = span / 2 * bf16::BLOCK;
     let left_stride = odd_lines::<Bf16>(CHUNK);
-    let lefts = geo.outputs.next_multiple_of(amx::BLOCK);
+    let lefts = geo.outputs.next_multiple_of(bf16::BLOCK);
     scratch::with::<u32, _>(span + 1, |places| {
         scratch::with::<u32, _>(blocks * 2 * phase, |right| {
             scratch::with::<Bf16, _>(lefts * left_stride, |left| {
                 for first in share.clone().step_by(CHUNK) {
                     let count = CHUNK.min(share.end - first);
-                    let depth = count.next_multiple_of(amx::DEPTH);
+                    let depth = count.next_multiple_of(bf16::DEPTH);
                     stream.pixels(first + stream.reach(), &mut places[..depth]);
                     places[count..depth].fill(NOWHERE);
                     transpose(
@@ -124,13 +125,22 @@ pub(super) fn part(geo: &ConvGeometry, x: &[Bf16], dy: &[Bf16], part: &Part, sum
                     for (tap, shift) in shifts(geo, &stream).enumerate() {
                         for block in 0..blocks {
                             let panel =
-                                &right[(2 * block + shift % 2) * phase + shift / 2 * amx::BLOCK..];
-                            let column = tap * sums.pitch + block * amx::BLOCK;
-                            for row in (0..geo.outputs).step_by(amx::BLOCK) {
+                                &right[(2 * block + shift % 2) * phase + shift / 2 * bf16::BLOCK..];
+                            let column = tap * sums.pitch + block * bf16::BLOCK;
+                            let columns = part.channels.len() - block * bf16::BLOCK;
+                            for row in (0..geo.outputs).step_by(bf16::BLOCK) {
                                 let left = (&left[row * left_stride..], left_stride);
                                 let sums =
                                     (&mut sums.data[row * sums.stride + column..], sums.stride);
-                                tiles.multiply(left, panel, depth / amx::DEPTH, sums, false);
+                                let wanted = [geo.outputs - row, columns];
+                                unit.multiply(
+                                    left,
+                                    panel,
+                                    depth / bf16::DEPTH,
+                                    sums,
+                                    wanted,
+                                    false,
+                                );
                             }
                         }
                     }
@@ -157,16 +167,16 @@ wide! {
         phase: usize,
         right: &'a mut [u32],
     ) {
-        let none = [Bf16::ZERO; amx::BLOCK];
+        let none = [Bf16::ZERO; bf16::BLOCK];
         for (block, right) in right.chunks_exact_mut(2 * phase).enumerate() {
-            let first = part.start + block * amx::BLOCK;
-            let count = part.end.saturating_sub(first).min(amx::BLOCK);
+            let first = part.start + block * bf16::BLOCK;
+            let count = part.end.saturating_sub(first).min(bf16::BLOCK);
             let row = |place: u32| match place {
                 NOWHERE => &none[..count],
                 pixel => &x[pixel as usize * channels + first..][..count],
             };
             let (even, odd) = right.split_at_mut(phase);
-            let outs = even.chunks_exact_mut(amx::BLOCK).zip(odd.chunks_exact_mut(amx::BLOCK));
+            let outs = even.chunks_exact_mut(bf16::BLOCK).zip(odd.chunks_exact_mut(bf16::BLOCK));
             let mut a = row(places[0]);
             for (two, (even, odd)) in places[1..].chunks_exact(2).zip(outs) {
                 let (b, c) = (row(two[0]), row(two[1]));

@@ -26,6 +26,9 @@ pub enum SlimError {
         /// The fraction.
         fraction: f64,
     },
+    /// Widths can't be multiples of zero.
+    #[error("channels are to be kept in multiples of 0, expected at least 1")]
+    NoMultiple,
     /// The floor is zero, which would let a layer vanish.
     #[error("a convolution must keep at least 1 channel, the floor is 0")]
     NoFloor,

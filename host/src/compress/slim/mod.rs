@@ -57,6 +57,18 @@ pub enum Target {
     },
 }
 
+/// Among which channels the weakest are sought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Those of the whole network, by |γ|: what is left of a layer shows how much it matters (the paper's way).
+    #[default]
+    Network,
+    /// Those of each layer: all layers lose the same share. For cuts so deep that the first way leaves some
+    /// layers with next to nothing.
+    Layer,
+}
+
 /// What [`slim`] is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +78,17 @@ pub struct SlimOptions {
     /// Channels that every convolution keeps, its strongest; at least 1.
     #[serde(default = "default_floor")]
     pub min_channels: usize,
+    /// Layers that are cut keep a multiple of so many channels, where they have them: vector units work on 8 or 16 at
+    /// a time, and what is left over costs as much.
+    #[serde(default = "default_multiple")]
+    pub round_to: usize,
+    /// Among which channels the weakest are sought.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+fn default_multiple() -> usize {
+    1
 }
 
 fn default_floor() -> usize {
@@ -78,6 +101,8 @@ impl Default for SlimOptions {
         Self {
             target: Target::Percent(0.5),
             min_channels: default_floor(),
+            round_to: default_multiple(),
+            scope: Scope::default(),
         }
     }
 }
@@ -102,7 +127,7 @@ pub fn slim(network: &Network, options: &SlimOptions) -> Result<Slimmed, SlimErr
     network.graph.check_weights(&network.weights)?;
     let graph = &network.graph;
     let channels = Channels::of(graph);
-    let ranking = Ranking::of(network, &channels, options.min_channels)?;
+    let ranking = Ranking::of(network, &channels, options)?;
     let params = |budget| ranking.within("parameters", budget, graph, &channels, |c| c.parameters);
     let macs = |budget| {
         ranking.within("multiply-adds", budget, graph, &channels, |c: &Counts| {

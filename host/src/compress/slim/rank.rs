@@ -4,6 +4,7 @@ use super::budget::Budget;
 use super::channels::Channels;
 use super::cut::cut_graph;
 use super::error::SlimError;
+use super::{Scope, SlimOptions};
 use crate::graph::count::Counts;
 use crate::graph::{Graph, Network, Op};
 
@@ -11,14 +12,18 @@ use crate::graph::{Graph, Network, Op};
 ///
 /// A class's strength is the largest |γ| of its BatchNorm channels. The largest, not the mean: the
 /// channel of a sum is dead only when every branch of the sum is, so one branch that still uses it
-/// must be able to save it.
+/// must be able to save it. Within [`Scope::Layer`] it is the share of its layer's channels that are weaker
+/// still, so that all layers become narrower alike.
 #[derive(Clone, Debug)]
 pub struct Ranking {
     /// Prunable classes from weak to strong; equals in the graph's order.
     order: Vec<usize>,
+    /// The classes of each convolution's and linear layer's outputs, strongest first.
+    layers: Vec<Vec<usize>>,
     /// For each class: whether some layer needs it for its floor.
     floor: Vec<bool>,
     min_channels: usize,
+    round_to: usize,
 }
 
 impl Ranking {
@@ -26,16 +31,25 @@ impl Ranking {
     /// never cut.
     ///
     /// # Errors
-    /// When a γ is not finite, nothing is prunable, or the floor is zero.
+    /// When a γ is not finite, nothing is prunable, or the floor or the multiple is zero.
     pub fn of(
         network: &Network,
         channels: &Channels,
-        min_channels: usize,
+        options: &SlimOptions,
     ) -> Result<Self, SlimError> {
+        let &SlimOptions {
+            min_channels,
+            round_to,
+            scope,
+            ..
+        } = options;
         if min_channels == 0 {
             return Err(SlimError::NoFloor);
         }
-        let strength = strengths(network, channels)?;
+        if round_to == 0 {
+            return Err(SlimError::NoMultiple);
+        }
+        let strength = strengths(network, channels, scope)?;
         let mut order: Vec<usize> = (0..channels.count())
             .filter(|&class| channels.is_prunable(class))
             .collect();
@@ -45,11 +59,19 @@ impl Ranking {
             });
         }
         order.sort_by(|&a, &b| strength[a].total_cmp(&strength[b]).then(a.cmp(&b)));
-        let floor = floor(&network.graph, channels, &order, min_channels);
+        let layers = layers(&network.graph, channels, &order);
+        let mut floor = vec![false; channels.count()];
+        for layer in &layers {
+            for &class in layer.iter().take(min_channels) {
+                floor[class] = true;
+            }
+        }
         Ok(Self {
             order,
+            layers,
             floor,
             min_channels,
+            round_to,
         })
     }
 
@@ -75,12 +97,20 @@ impl Ranking {
         Ok((self.order.len() as f64 * fraction).round() as usize)
     }
 
-    /// For each class, whether it goes when the `count` weakest go, less those the floor holds. A
-    /// larger count cuts a superset.
+    /// For each class, whether it goes when the `count` weakest go, less those the floor holds and those that make
+    /// a layer's width a multiple. A larger count cuts a superset.
     pub fn weakest(&self, count: usize) -> Vec<bool> {
-        let mut cut = vec![false; self.floor.len()];
+        let mut weak = vec![false; self.floor.len()];
         for &class in self.order.iter().take(count) {
-            cut[class] = !self.floor[class];
+            weak[class] = !self.floor[class];
+        }
+        let mut cut = weak.clone();
+        for layer in &self.layers {
+            let left = layer.iter().filter(|&&class| !weak[class]).count();
+            let whole = left.next_multiple_of(self.round_to);
+            for &class in layer.iter().take(whole) {
+                cut[class] = false;
+            }
         }
         cut
     }
@@ -129,8 +159,8 @@ impl Ranking {
     }
 }
 
-/// Largest |γ| of each class; 0 for those without a BatchNorm.
-fn strengths(network: &Network, channels: &Channels) -> Result<Vec<f32>, SlimError> {
+/// Largest |γ| of each class, or largest place among those of its layer; 0 for those without a BatchNorm.
+fn strengths(network: &Network, channels: &Channels, scope: Scope) -> Result<Vec<f32>, SlimError> {
     let mut strength = vec![0.0_f32; channels.count()];
     for (id, node) in network.graph.iter() {
         if !matches!(node.op, Op::BatchNorm { .. }) {
@@ -138,40 +168,52 @@ fn strengths(network: &Network, channels: &Channels) -> Result<Vec<f32>, SlimErr
         }
         let tensor = format!("{}.weight", node.name);
         let scales = network.weights[&tensor].data();
-        for (channel, (&value, &class)) in scales.iter().zip(channels.classes(id)).enumerate() {
-            if !value.is_finite() {
-                return Err(SlimError::NotFinite {
-                    tensor,
-                    channel,
-                    value,
-                });
-            }
-            strength[class] = strength[class].max(value.abs());
+        if let Some(channel) = scales.iter().position(|scale| !scale.is_finite()) {
+            return Err(SlimError::NotFinite {
+                tensor,
+                channel,
+                value: scales[channel],
+            });
+        }
+        let mut own: Vec<f32> = scales.iter().map(|scale| scale.abs()).collect();
+        if scope == Scope::Layer {
+            own = places(&own);
+        }
+        for (value, &class) in own.into_iter().zip(channels.classes(id)) {
+            strength[class] = strength[class].max(value);
         }
     }
     Ok(strength)
 }
 
-/// Marks the strongest classes of each layer until they hold `min_channels` of its outputs; channels
-/// that cannot be cut count first.
-fn floor(graph: &Graph, channels: &Channels, order: &[usize], min_channels: usize) -> Vec<bool> {
-    // position in the ranking; what cannot be cut is stronger than all
+/// For each value, the share of the values that come before it in ascending order; equals keep their order.
+fn places(values: &[f32]) -> Vec<f32> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut places = vec![0.0; values.len()];
+    for (place, index) in order.into_iter().enumerate() {
+        places[index] = place as f32 / values.len() as f32;
+    }
+    places
+}
+
+/// The classes of the outputs of each layer, strongest first; what cannot be cut is stronger than all.
+fn layers(graph: &Graph, channels: &Channels, order: &[usize]) -> Vec<Vec<usize>> {
     let mut place = vec![usize::MAX; channels.count()];
     for (position, &class) in order.iter().enumerate() {
         place[class] = position;
     }
-    let mut floor = vec![false; channels.count()];
-    for (id, node) in graph.iter() {
-        if matches!(
-            node.op,
+    let is_layer = |op: &Op| {
+        matches!(
+            op,
             Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. }
-        ) {
-            let mut outputs = channels.classes(id).to_vec();
-            outputs.sort_by_key(|&class| std::cmp::Reverse(place[class]));
-            for &class in outputs.iter().take(min_channels) {
-                floor[class] = true;
-            }
-        }
-    }
-    floor
+        )
+    };
+    let layers = graph.iter().filter(|(_, node)| is_layer(&node.op));
+    let strongest_first = |(id, _)| {
+        let mut outputs = channels.classes(id).to_vec();
+        outputs.sort_by_key(|&class| std::cmp::Reverse(place[class]));
+        outputs
+    };
+    layers.map(strongest_first).collect()
 }

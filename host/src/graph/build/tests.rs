@@ -228,6 +228,20 @@ fn dropout_stands_where_the_reference_has_it() {
 }
 
 #[test]
+fn dropout_can_be_changed_later() {
+    let changed = full("vgg19_bn").with_dropout(0.1).unwrap();
+    let built = Architecture {
+        dropout: 0.1,
+        ..Architecture::published("vgg19_bn")
+    };
+    assert_eq!(changed, build(&built, 7).unwrap());
+    let error = full("resnet34-imagenet").with_dropout(0.1).unwrap_err();
+    assert!(matches!(error, GraphError::NoDropout), "{error}");
+    let error = full("vgg19").with_dropout(1.0).unwrap_err();
+    assert!(error.to_string().contains("expected 0 up to 1"), "{error}");
+}
+
+#[test]
 fn an_unknown_name_lists_the_known_ones() {
     let error = build(&Architecture::published("vgg20"), 7).unwrap_err();
     assert!(error.to_string().contains("vgg19"), "{error}");

@@ -48,7 +48,7 @@ pub enum Precision {
     /// 32 bits everywhere.
     #[default]
     F32,
-    /// bfloat16 activations and products, sums and weights in 32 bits; needs a processor with AMX.
+    /// bfloat16 activations and products, sums and weights in 32 bits; needs a processor with AMX or AVX-512 BF16.
     Bf16,
 }
 

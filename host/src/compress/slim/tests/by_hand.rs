@@ -1,10 +1,17 @@
 //! Small graphs, each with one way to tie or pin channels.
 
 use super::super::testing::{classify, conv, layer, logits, network, node};
-use super::super::{Channels, Ranking, SlimError};
+use super::super::{Channels, Ranking, Scope, SlimError, SlimOptions, Target};
 use super::{assert_cut_equals_masked, kept};
 use crate::graph::build::GraphBuilder;
 use crate::graph::{Conv2d, ConvTranspose2d, Graph, Network, Op};
+
+const FLOOR_1: SlimOptions = SlimOptions {
+    target: Target::Percent(0.5),
+    min_channels: 1,
+    round_to: 1,
+    scope: Scope::Network,
+};
 
 fn set_scales(network: &mut Network, norm: &str, scales: &[f32]) {
     let tensor = network.weights.get_mut(&format!("{norm}.weight")).unwrap();
@@ -14,7 +21,7 @@ fn set_scales(network: &mut Network, norm: &str, scales: &[f32]) {
 /// Cuts the `count` weakest classes with a floor of 1 and compares with the masked network.
 fn cut_weakest(network: &Network, count: usize) -> super::Keep {
     let channels = Channels::of(&network.graph);
-    let ranking = Ranking::of(network, &channels, 1).unwrap();
+    let ranking = Ranking::of(network, &channels, &FLOOR_1).unwrap();
     let keep = channels.keep(&ranking.weakest(count));
     assert_cut_equals_masked(network, &keep);
     keep
@@ -203,7 +210,7 @@ fn a_norm_over_the_image_or_of_no_consequence_cuts_nothing() {
     let bare = b.conv("bare", normed, conv(2, 4));
     let net = network(classify(b, bare, 4), 7);
     let channels = Channels::of(&net.graph);
-    let error = Ranking::of(&net, &channels, 1).unwrap_err();
+    let error = Ranking::of(&net, &channels, &FLOOR_1).unwrap_err();
     assert!(matches!(error, SlimError::NothingPrunable { .. }));
 }
 

@@ -1,7 +1,9 @@
 //! Every architecture of the builders.
 
 use super::super::testing::{logits, network, node, small};
-use super::super::{Budget, Channels, SlimError, SlimOptions, Target, cut_graph, masked, slim};
+use super::super::{
+    Budget, Channels, Scope, SlimError, SlimOptions, Target, cut_graph, masked, slim,
+};
 use super::assert_cut_equals_masked;
 use crate::graph::build::{Architecture, NAMES, build};
 use crate::graph::count::Counts;
@@ -11,6 +13,7 @@ fn options(target: Target, min_channels: usize) -> SlimOptions {
     SlimOptions {
         target,
         min_channels,
+        ..SlimOptions::default()
     }
 }
 
@@ -221,6 +224,50 @@ fn a_budget_below_the_floor_names_the_smallest() {
 }
 
 #[test]
+fn per_layer_every_layer_loses_the_same_share_its_weakest() {
+    let mut net = network(small("vgg11"), 6);
+    let scales = net.weights.get_mut("features.1.weight").unwrap();
+    let weak = [1e-6, -9e-6, 2e-6, 8e-6, 3e-6, 7e-6, 0.0, -4e-6];
+    scales.data_mut().copy_from_slice(&weak);
+    let options = SlimOptions {
+        scope: Scope::Layer,
+        ..options(Target::Percent(0.5), 1)
+    };
+    let slimmed = slim(&net, &options).unwrap();
+    for (id, node) in net.graph.iter() {
+        if matches!(node.op, Op::Conv2d(_)) {
+            let [before, after] = [&net, &slimmed.network].map(|n| n.graph.shape(id)[0]);
+            assert_eq!(2 * after, before, "{}", node.name);
+        }
+    }
+    let first = node(&net.graph, "features.0");
+    assert_eq!(super::kept(&slimmed.keep, first), [1, 3, 5, 7]);
+}
+
+#[test]
+fn layers_keep_a_multiple_of_channels_where_they_have_them() {
+    let mut widths = Vec::new();
+    let net = network(small("vgg11"), 6);
+    for percent in [0.2, 0.5, 0.8] {
+        let options = SlimOptions {
+            round_to: 4,
+            ..options(Target::Percent(percent), 1)
+        };
+        let slimmed = slim(&net, &options).unwrap().network;
+        for (id, node) in net.graph.iter() {
+            if matches!(node.op, Op::Conv2d(_)) {
+                let [before, after] = [&net, &slimmed].map(|n| n.graph.shape(id)[0]);
+                assert!(after % 4 == 0 || after == before, "{}: {after}", node.name);
+                widths.push(after);
+            }
+        }
+    }
+    widths.sort_unstable();
+    widths.dedup();
+    assert!(widths.len() > 2, "{widths:?}");
+}
+
+#[test]
 fn the_strongest_channels_of_a_layer_stay() {
     let mut net = network(small("vgg11"), 6);
     // the whole first layer is weaker than everything else
@@ -246,6 +293,12 @@ fn what_cannot_be_asked_for_is_refused() {
     }
     let error = slim(&net, &options(Target::Percent(0.5), 0)).unwrap_err();
     assert!(matches!(error, SlimError::NoFloor), "{error}");
+    let no_multiple = SlimOptions {
+        round_to: 0,
+        ..SlimOptions::default()
+    };
+    let error = slim(&net, &no_multiple).unwrap_err();
+    assert!(matches!(error, SlimError::NoMultiple), "{error}");
     net.weights.get_mut("features.1.weight").unwrap().data_mut()[2] = f32::NAN;
     let error = slim(&net, &SlimOptions::default()).unwrap_err();
     assert!(

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::testing::any_network;
-use super::super::{Channels, Ranking, SlimError, SlimOptions, Target, slim};
+use super::super::{Channels, Ranking, Scope, SlimError, SlimOptions, Target, slim};
 use super::assert_cut_equals_masked;
 use crate::graph::{Graph, Op};
 
@@ -15,8 +15,10 @@ proptest! {
         network in any_network(),
         percent in 0.0..=1.0,
         min_channels in 1_usize..5,
+        round_to in 1_usize..5,
+        scope in prop::sample::select(vec![Scope::Network, Scope::Layer]),
     ) {
-        let options = SlimOptions { target: Target::Percent(percent), min_channels };
+        let options = SlimOptions { target: Target::Percent(percent), min_channels, round_to, scope };
         let slimmed = match slim(&network, &options) {
             Ok(slimmed) => slimmed,
             Err(SlimError::NothingPrunable { .. }) => return Ok(()),
@@ -38,9 +40,15 @@ proptest! {
     }
 
     #[test]
-    fn any_larger_count_cuts_a_superset(network in any_network(), floor in 1_usize..5) {
+    fn any_larger_count_cuts_a_superset(
+        network in any_network(),
+        min_channels in 1_usize..5,
+        round_to in 1_usize..5,
+        scope in prop::sample::select(vec![Scope::Network, Scope::Layer]),
+    ) {
         let channels = Channels::of(&network.graph);
-        if let Ok(ranking) = Ranking::of(&network, &channels, floor) {
+        let options = SlimOptions { min_channels, round_to, scope, ..SlimOptions::default() };
+        if let Ok(ranking) = Ranking::of(&network, &channels, &options) {
             let mut last = ranking.weakest(0);
             prop_assert!(!last.contains(&true));
             for count in 1..=ranking.len() {

@@ -7,10 +7,13 @@ Trains the teacher, makes its scales sparse, cuts the slim network out of it and
 the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
 again: stopped or killed, the same command goes on, at most five minutes earlier. About 12 hours on two cores with AMX. --until ends
 behind a step; --only takes one step: the small networks need no more than the committed slim one; --table prints what is there.
-What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl. FER_TOOLS names the program; else it is built.
+What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl, what each network reached to
+docs/results/budgets.json. FER_TOOLS names the program; else it is built.
 """
 
 import argparse
+import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -18,22 +21,43 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUNS, ZOO, RECIPES = ROOT / "runs", ROOT / "models" / "zoo", ROOT / "host" / "recipes"
 
+RESULTS = ROOT / "docs" / "results" / "budgets.json"
 TEACHER, SPARSE = "runs/vgg19/best.safetensors", "runs/vgg19-sparse/best.safetensors"
 SLIM = "models/zoo/vgg19-slim/checkpoint.safetensors"
 
 # VGG19's parameters and multiply-adds on grey faces.
 WHOLE = {"parameters": 20_037_831, "multiply_adds": 673_518_080}
-# name, recipe, what it is cut out of, its teacher, and how much is kept
+
+
+class Budget(NamedTuple):
+    """A network that is cut out of another, which is fine-tuned by a recipe with a teacher's help."""
+
+    name: str
+    recipe: str
+    source: str
+    teacher: str
+    prune: list
+    train: list = []
+
+
+def small(name, macs, channels, multiple):
+    """One cut out of the slim network, every layer by the same share."""
+    prune = ["--keep-macs", macs, "--per-layer", "--min-channels", channels, "--round-to", multiple]
+    return Budget(name, "vgg19-tiny", SLIM, SLIM, prune, ["--dropout", 0.1])
+
+
 BUDGETS = [
-    ("vgg19-slim", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "9.5%", "--keep-macs", "25%", "--min-channels", 32]),
-    ("vgg19-tiny", "vgg19-tiny", SLIM, SLIM, ["--keep-macs", "33.6M", "--min-channels", 24]),
-    ("vgg19-half", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "50%", "--keep-macs", "50%", "--min-channels", 32]),
-    ("vgg19-eighth", "vgg19-tiny", SLIM, SLIM, ["--keep-macs", "84M", "--min-channels", 24]),
-    ("vgg19-fortieth", "vgg19-tiny", SLIM, SLIM, ["--keep-macs", "16.8M", "--min-channels", 16]),
+    Budget("vgg19-slim", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "9.5%", "--keep-macs", "25%", "--min-channels", 32]),
+    small("vgg19-twelfth", "56M", 32, 16),
+    small("vgg19-tiny", "33.6M", 24, 8),
+    Budget("vgg19-half", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "50%", "--keep-macs", "50%", "--min-channels", 32]),
+    small("vgg19-eighth", "84M", 32, 16),
+    small("vgg19-fortieth", "16.8M", 16, 8),
 ]
 # What ships, with the runs that led there and their recipes.
 SHIPPED = {
@@ -76,25 +100,30 @@ class Zoo:
             self.call("train", self.data, *arguments, "--recipe", f"host/recipes/{recipe}.toml", "--out", f"runs/{name}")
         (RUNS / f"{name}.done").touch()
 
-    def judge(self, name):
-        """Accuracy on PublicTest with the centre crop and with ten, kept beside the run."""
-        kept = RUNS / f"{name}.json"
-        if not kept.exists():
-            checkpoint = f"runs/{name}/best.safetensors"
-            crops = {
-                crops: json.loads(self.call("eval", checkpoint, self.data, "--crops", crops, "--json", capture=True))["accuracy"]
-                for crops in ("center", "ten")
-            }
-            write(kept, json.dumps(crops))
-        return json.loads(kept.read_text())
+    def judge(self, name, checkpoint):
+        """Size, and accuracy on PublicTest with the centre crop and with ten, kept in the repository."""
+        known, sha256 = results(), hashlib.sha256((ROOT / checkpoint).read_bytes()).hexdigest()
+        if known.get(name, {}).get("sha256") == sha256:
+            return
 
-    def cut(self, name, recipe, source, teacher, limits):
-        pruned, table = f"runs/{name}-pruned.safetensors", RUNS / f"{name}-pruned.json"
+        def ask(*arguments):
+            return json.loads(self.call(*arguments, "--json", capture=True))
+
+        # a cut of nothing counts
+        size = ask("prune", checkpoint, "--percent", 0, "--out", "runs/uncut.safetensors")["after"]
+        known[name] = {what: size[what] for what in ("parameters", "multiply_adds")}
+        for crops in ("center", "ten"):
+            known[name][crops] = ask("eval", checkpoint, self.data, "--crops", crops)["accuracy"]
+        known[name] |= {"sha256": sha256, "date": str(datetime.date.today())}
+        write(RESULTS, json.dumps(known, indent=2) + "\n")
+
+    def cut(self, budget):
+        pruned, table = f"runs/{budget.name}-pruned.safetensors", RUNS / f"{budget.name}-pruned.json"
         if not table.exists():
-            out = self.call("prune", source, *limits, "--out", pruned, "--json", capture=True)
+            out = self.call("prune", budget.source, *budget.prune, "--out", pruned, "--json", capture=True)
             write(table, out)
-        self.train(name, recipe, "--from", pruned, "--distill", teacher)
-        self.judge(name)
+        self.train(budget.name, budget.recipe, "--from", pruned, *budget.train, "--distill", budget.teacher)
+        self.judge(budget.name, f"runs/{budget.name}/best.safetensors")
 
     def ship(self, name):
         """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""
@@ -121,6 +150,10 @@ def write(path, text):
     new = path.with_suffix(".new")
     new.write_text(text)
     new.rename(path)
+
+
+def results():
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def metrics(run):
@@ -151,28 +184,21 @@ accuracy there is a little optimistic. PrivateTest was not looked at.
 
 
 def table():
-    """What there is so far, as Markdown."""
-    rows = []
-    for name, *_ in BUDGETS:
-        if (RUNS / f"{name}.json").exists():
-            after = json.loads((RUNS / f"{name}-pruned.json").read_text())["after"]
-            rows.append((name, after, json.loads((RUNS / f"{name}.json").read_text())))
-    if (RUNS / "vgg19.json").exists():
-        rows.append(("vgg19", WHOLE, json.loads((RUNS / "vgg19.json").read_text())))
-    print("| network | parameters | of VGG19's | multiply-adds | of VGG19's | PublicTest, ten crops | centre crop |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name, size, accuracy in sorted(rows, key=lambda row: -row[1]["multiply_adds"]):
-        parts = [size[what] / WHOLE[what] for what in ("parameters", "multiply_adds")]
+    """What has been measured so far, as Markdown."""
+    print("| network | parameters | of VGG19's | multiply-adds | of VGG19's | PublicTest, ten crops | centre crop | date |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, of in sorted(results().items(), key=lambda item: -item[1]["multiply_adds"]):
+        parts = [of[what] / WHOLE[what] for what in ("parameters", "multiply_adds")]
         print(
-            f"| {name} | {size['parameters']:,} | {parts[0]:.1%} | {size['multiply_adds'] / 1e6:.1f} M | {parts[1]:.1%} "
-            f"| {accuracy['ten']:.2%} | {accuracy['center']:.2%} |"
+            f"| {name} | {of['parameters']:,} | {parts[0]:.1%} | {of['multiply_adds'] / 1e6:.1f} M | {parts[1]:.1%} "
+            f"| {of['ten']:.2%} | {of['center']:.2%} | {of['date']} |"
         )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data/fer2013.csv.xz")
-    names = ["vgg19", "vgg19-sparse", *(budget[0] for budget in BUDGETS)]
+    names = ["vgg19", "vgg19-sparse", *(budget.name for budget in BUDGETS)]
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--until", choices=names)
     which.add_argument("--only", choices=names)
@@ -182,10 +208,12 @@ def main():
         return table()
     RUNS.mkdir(exist_ok=True)
     zoo = Zoo(fer_tools(), args.data)
+    if (ROOT / SLIM).exists():
+        zoo.judge("vgg19-slim", SLIM)
     steps = [
-        ("vgg19", lambda: (zoo.train("vgg19", "vgg19"), zoo.judge("vgg19"))),
+        ("vgg19", lambda: (zoo.train("vgg19", "vgg19"), zoo.judge("vgg19", TEACHER))),
         ("vgg19-sparse", lambda: zoo.train("vgg19-sparse", "sparse", "--from", TEACHER, "--distill", TEACHER)),
-        *((budget[0], lambda budget=budget: zoo.cut(*budget)) for budget in BUDGETS),
+        *((budget.name, lambda budget=budget: zoo.cut(budget)) for budget in BUDGETS),
     ]
     for name, step in steps:
         if args.only not in (None, name):

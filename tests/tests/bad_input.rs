@@ -170,6 +170,20 @@ fn a_checkpoint_for_other_classes_is_refused() {
 }
 
 #[test]
+fn a_dropout_that_a_checkpoint_cannot_have_is_refused() {
+    let bench = Bench::new();
+    bench.train("run");
+    let train = |flags: &str| bench.tools(&format!("train synth:7:70 --epochs 1 --out b {flags}"));
+    train("--from run/best.safetensors --dropout 1.5")
+        .refused(1, &["run/best.safetensors", "1.5", "expected 0 up to 1"]);
+    let bare = "--arch resnet34-imagenet --width 0.05 --batch 32";
+    train(bare).success();
+    fs::rename(bench.path("b"), bench.path("bare")).unwrap();
+    train("--from bare/best.safetensors --dropout 0.1")
+        .refused(1, &["bare/best.safetensors", "no dropout"]);
+}
+
+#[test]
 fn a_damaged_checkpoint_is_named_and_never_a_panic() {
     let bench = Bench::new();
     bench.train("run");

@@ -62,7 +62,7 @@ fn from_drawn_faces_to_json_lines() {
     assert!(parameters("after") < 0.6 * parameters("before"), "{report}");
 
     line.tools(&format!(
-        "train {DATA} --from @slim.safetensors --distill @base/best.safetensors --out @tuned \
+        "train {DATA} --from @slim.safetensors --dropout 0.1 --distill @base/best.safetensors --out @tuned \
          --epochs 4 --batch 16 --schedule one-cycle --lr 0.01 --clip-norm 5 --nesterov"
     ));
     line.tools(&format!(

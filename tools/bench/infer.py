@@ -11,7 +11,7 @@ all rounds of each round's median, the fastest and slowest round, load time, pea
 decision is ONNX Runtime's. fer-edge has one thread. FER_EDGE names its program; else it is built.
 
 With --model the files are those of model folders, and the faces all of FER2013's PublicTest (--data), centre crop: then the
-accuracy stands beside the agreement. ncnn is left out there.
+accuracy stands beside the agreement.
 """
 
 import argparse
@@ -177,9 +177,14 @@ def table(title, file, folder, faces, shape, labels, args, python, edge):
         label = "fer-edge" if operators == "auto" else "tract as it comes"
         command = [edge, "bench", "--model", folder, "--pixels", faces, "--operators", operators, "--runs", args.runs]
         variants[label, 1] = command
-    for peer in [peer for peer in PEERS if peer in args.beside and (labels is None or peer != "ncnn")]:
+    for peer in [peer for peer in PEERS if peer in args.beside]:
+        read = file
+        if peer == "ncnn" and labels:
+            read = FOLDER / "ncnn" / f"{folder.name}.onnx"
+            read.parent.mkdir(exist_ok=True)
+            subprocess.run([python, HERE / "infer_models.py", file, read.with_suffix("")], check=True)
         for threads in args.threads:
-            variants[peer, threads] = [python, HERE / "infer_peer.py", peer, file, faces, shape, threads, args.runs]
+            variants[peer, threads] = [python, HERE / "infer_peer.py", peer, read, faces, shape, threads, args.runs]
     results = {key: [] for key in variants}
     for _ in range(args.rounds):
         for key, command in variants.items():

@@ -1,6 +1,7 @@
 """Files for `infer.py`: VGG19 for faces with random weights as ONNX, its 8-bit form, both for ncnn, and faces.
 
     python infer_models.py FOLDER
+    python infer_models.py MODEL.onnx NAME        one more file for ncnn: NAME.param and NAME.bin
 
 The widths are those of WuJie1010's FER VGG19 (BatchNorm folded), and half of them. Nothing here is trained: such files measure
 time, not accuracy. `onnxruntime.quantization` makes the 8-bit files, statically, from the faces.
@@ -88,10 +89,38 @@ def largest_inputs(source, pictures):
     return largest
 
 
-def for_ncnn(source, path, largest=None):
-    """The float file as ncnn's two; with `largest`, in 8 bits."""
-    model = onnx.load(source)
+def without_codes(model):
+    """Takes the quantizers out of an 8-bit file: its constants as numbers, and the greatest magnitude each layer's input
+    can have, None where there are no quantizers."""
     constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    nodes, same, largest = [], {}, {}
+    for node in model.graph.node:
+        inputs = [same.get(name, name) for name in node.input]
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            scale = constants[inputs[1]].astype(numpy.float32)
+            zero = constants[inputs[2]] if len(inputs) > 2 else numpy.zeros(1, numpy.int8)
+            if inputs[0] in constants:
+                codes = constants[inputs[0]]
+                along = [-1] + [1] * (codes.ndim - 1)
+                constants[node.output[0]] = (codes.astype(numpy.float32) - zero.reshape(along)) * scale.reshape(along)
+                continue
+            same[node.output[0]] = inputs[0]
+            codes = numpy.iinfo(zero.dtype)
+            largest[inputs[0]] = float(scale * max(codes.max - int(zero), int(zero) - codes.min))
+            continue
+        del node.input[:]
+        node.input.extend(inputs)
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return constants, largest or None
+
+
+def for_ncnn(source, path, largest=None):
+    """The file as ncnn's two; with `largest`, or where the file is in 8 bits, in 8 bits."""
+    model = onnx.load(source)
+    constants, known = without_codes(model)
+    largest = largest or known
     followed = {node.input[0] for node in model.graph.node if node.op_type == "Relu"}
     lines, binary, names = ["Input in0 0 1 in0"], b"", {"pixels": "in0"}
     for node in model.graph.node:
@@ -126,6 +155,8 @@ def for_ncnn(source, path, largest=None):
 
 
 def main():
+    if len(sys.argv) == 3:
+        return for_ncnn(sys.argv[1], pathlib.Path(sys.argv[2]))
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     pictures = faces()

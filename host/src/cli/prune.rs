@@ -169,6 +169,14 @@ mod tests {
     }
 
     #[test]
+    fn what_suits_deep_cuts_is_off_unless_asked_for() {
+        let widths = |flags| options(flags).map(|o| (o.scope, o.round_to));
+        assert_eq!(widths("--percent 0.3"), Ok((Scope::Network, 1)));
+        let asked = widths("--keep-macs 5% --per-layer --round-to 16");
+        assert_eq!(asked, Ok((Scope::Layer, 16)));
+    }
+
+    #[test]
     fn wrong_flags_are_usage_errors() {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
         let cases = [
@@ -178,6 +186,7 @@ mod tests {
             ("--percent nan", ValueValidation),
             ("--keep-params lots", ValueValidation),
             ("--percent 0.5 --min-channels 0", ValueValidation),
+            ("--percent 0.5 --round-to 0", ValueValidation),
         ];
         for (flags, kind) in cases {
             assert_eq!(options(flags), Err(kind), "{flags}");

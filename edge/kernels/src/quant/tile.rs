@@ -69,27 +69,32 @@ unsafe fn tile<D: Dot, const R: usize, const C: usize>(
     // `drive`'s caller. A panel has four weights for each group and lane; bias and scale are rounded up to whole panels.
     unsafe {
         let mut w = conv.weights.as_ptr().add(panel.weights);
-        let mut sums = [[D::zero(); C]; R];
-        for ky in 0..conv.window.kernel[0] {
-            let x: [*const u8; R] = std::array::from_fn(|r| {
-                let at = pixels.get_unchecked(start + r).input as usize;
-                job.input.add(at + ky * job.row)
-            });
-            let mut row = sums; // see `float::tile`
-            for group in 0..conv.segment.div_ceil(GROUP) {
-                let weights: [D::Weights; C] =
-                    std::array::from_fn(|c| D::weights(w.add(c * D::LANES * GROUP)));
-                prefetch(w, C * D::LANES * GROUP);
-                w = w.add(C * D::LANES * GROUP);
-                for r in 0..R {
-                    let pixel = D::pixel(x[r].add(group * GROUP));
-                    for c in 0..C {
-                        row[r][c] = D::dot(row[r][c], pixel, weights[c]);
-                    }
+        let x: [*const u8; R] = std::array::from_fn(|r| {
+            let at = pixels.get_unchecked(start + r).input as usize;
+            job.input.add(at)
+        });
+        let mut sums = [[D::zero(); C]; R]; // see `float::tile`
+        let groups = conv.segment.div_ceil(GROUP);
+        let (mut at, mut left) = (0, groups);
+        for _ in 0..conv.window.kernel[0] * groups {
+            let weights: [D::Weights; C] =
+                std::array::from_fn(|c| D::weights(w.add(c * D::LANES * GROUP)));
+            prefetch(w, C * D::LANES * GROUP);
+            w = w.add(C * D::LANES * GROUP);
+            for r in 0..R {
+                let pixel = D::pixel(x[r].add(at));
+                for c in 0..C {
+                    sums[r][c] = D::dot(sums[r][c], pixel, weights[c]);
                 }
             }
-            sums = row;
+            at += GROUP;
+            left -= 1;
+            if left == 0 {
+                left = groups;
+                at += job.row - groups * GROUP;
+            }
         }
+        let sums = sums;
         for (r, sums) in sums.iter().enumerate() {
             let at = pixels.get_unchecked(start + r).output as usize;
             for (c, &sums) in sums.iter().enumerate() {

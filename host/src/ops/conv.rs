@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::depthwise;
 use super::element::Element;
-use super::gather::Gather;
+use super::gather::{Band, Gather};
 use super::product::{Product, odd_lines};
 use super::scratch;
 use super::wide::wide;
@@ -249,38 +249,78 @@ fn walk<E: Product>(
     let chunk = (SUMS / sums_stride)
         .clamp(64, CHUNK)
         .min(share.next_multiple_of(32));
+    // a chunk of whole images, if it holds any, is worked on in bands
+    let image = gather.pixels(1);
+    let (run, bands) = if image <= chunk {
+        (image, gather.bands())
+    } else {
+        (chunk, vec![Band::whole(chunk, geo.taps())])
+    };
+    let chunk = chunk / run * run;
     let blocks: Vec<Range<usize>> = tap_blocks(geo.taps(), depth, DEPTH).collect();
     target
         .par_chunks_mut(chunk * target_channels)
         .enumerate()
         .for_each(|(index, target)| {
             let first = index * chunk;
-            let rows = target.len() / target_channels;
-            let sums_len = E::padded(rows) * sums_stride + E::BLOCK;
+            let len = target.len() / target_channels;
+            let sums_len = E::padded(len) * sums_stride + E::BLOCK;
             scratch::with::<f32, _>(sums_len, |sums| {
-                for group in 0..geo.groups {
-                    for (at, taps) in blocks.iter().enumerate() {
+                for (group, band) in (0..geo.groups).flat_map(|g| bands.iter().map(move |b| (g, b)))
+                {
+                    let pieces = || band.pieces(run, len);
+                    let rows = pieces().map(|piece| piece.len()).sum();
+                    let mut fresh = true;
+                    for (at, block) in blocks.iter().enumerate() {
+                        let Some(taps) = seen::<E>(&band.taps, block, depth) else {
+                            continue;
+                        };
                         let used = taps.len() * depth;
                         let stride = E::row_stride(used);
                         scratch::with::<E, _>(E::padded(rows) * stride, |a| {
-                            gather.fill(
-                                source,
-                                first..first + rows,
-                                taps.clone(),
-                                [group * depth, depth],
-                                a,
-                                [E::padded(used), stride],
-                            );
+                            let mut row = 0;
+                            for piece in pieces() {
+                                gather.fill(
+                                    source,
+                                    first + piece.start..first + piece.end,
+                                    taps.clone(),
+                                    [group * depth, depth],
+                                    &mut a[row * stride..],
+                                    [E::padded(used), stride],
+                                );
+                                row += piece.len();
+                            }
                             let packed = &packed.blocks[group * blocks.len() + at];
-                            E::multiply((a, stride), rows, packed, (sums, sums_stride), at == 0);
+                            let begin = (taps.start - block.start) * depth;
+                            let packed = (packed, begin..begin + used);
+                            E::multiply((a, stride), rows, packed, (sums, sums_stride), fresh);
+                            fresh = false;
                         });
                     }
                     let bias = bias.map(|b| &b[group * columns..(group + 1) * columns]);
-                    let place = group * columns..(group + 1) * columns;
-                    store(sums, sums_stride, bias, place, target_channels, target);
+                    let mut row = 0;
+                    for piece in pieces() {
+                        let place = group * columns..(group + 1) * columns;
+                        let sums = &sums[row * sums_stride..];
+                        row += piece.len();
+                        let target =
+                            &mut target[piece.start * target_channels..piece.end * target_channels];
+                        store(sums, sums_stride, bias, place, target_channels, target);
+                    }
                 }
             });
         });
+}
+
+/// The taps of a block that a band sees, if any: some more where a product can't begin at the first.
+fn seen<E: Product>(
+    seen: &Range<usize>,
+    block: &Range<usize>,
+    depth: usize,
+) -> Option<Range<usize>> {
+    let (start, end) = (seen.start.max(block.start), seen.end.min(block.end));
+    let begins = ((start - block.start) * depth).is_multiple_of(E::BLOCK);
+    (start < end).then(|| if begins { start } else { block.start }..end)
 }
 
 wide! {
@@ -523,6 +563,8 @@ mod tests {
             (70, 64, [5, 6], 3, 30),
             (32, 8, [11, 12], 5, 1),
             (17, 32, [40, 3], 1, 20),
+            (17, 40, [2, 2], 3, 200),
+            (33, 5, [1, 9], 5, 3),
         ] {
             let geo = ConvGeometry {
                 batch,

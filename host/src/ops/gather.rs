@@ -5,6 +5,8 @@
 //! for every input pixel; both are the same walk with another table (im2col, Chellapilla et al., 2006,
 //! and its transpose without a scatter).
 
+use std::ops::Range;
+
 use super::conv::ConvGeometry;
 use super::element::Element;
 
@@ -27,6 +29,31 @@ impl Axis {
 
     fn source(&self, tap: usize, target: usize) -> Option<usize> {
         self.table[tap * self.target + target]
+    }
+}
+
+/// Pixels of a target map, one behind the other, that read something else than padding through the same taps.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Band {
+    pub(super) pixels: Range<usize>,
+    pub(super) taps: Range<usize>,
+}
+
+impl Band {
+    /// The only one of a map: nothing is left out.
+    pub(super) fn whole(pixels: usize, taps: usize) -> Self {
+        Self {
+            pixels: 0..pixels,
+            taps: 0..taps,
+        }
+    }
+
+    /// Its pixels among the first `len` of maps of `run` pixels.
+    pub(super) fn pieces(&self, run: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
+        let pixels = self.pixels.clone();
+        (0..len)
+            .step_by(run)
+            .map(move |map| (map + pixels.start).min(len)..(map + pixels.end).min(len))
     }
 }
 
@@ -85,6 +112,29 @@ impl Gather {
         }
     }
 
+    /// The bands of a target map: rows at its upper and lower edge see less of the kernel than those between.
+    pub(super) fn bands(&self) -> Vec<Band> {
+        let [height, width] = self.target;
+        let mut bands: Vec<Band> = Vec::new();
+        for row in 0..height {
+            let sees = |&ky: &usize| self.rows.source(ky, row).is_some();
+            let first = (0..self.kernel[0]).find(sees);
+            let last = (0..self.kernel[0]).rev().find(sees);
+            // a row that sees nothing takes the whole kernel's zeros
+            let kernel_rows = match (first, last) {
+                (Some(first), Some(last)) => first..last + 1,
+                _ => 0..self.kernel[0],
+            };
+            let taps = kernel_rows.start * self.kernel[1]..kernel_rows.end * self.kernel[1];
+            let pixels = row * width..(row + 1) * width;
+            match bands.last_mut() {
+                Some(band) if band.taps == taps => band.pixels.end = pixels.end,
+                _ => bands.push(Band { pixels, taps }),
+            }
+        }
+        bands
+    }
+
     /// Target pixels of `images` images.
     pub(super) fn pixels(&self, images: usize) -> usize {
         images * self.target[0] * self.target[1]
@@ -119,8 +169,8 @@ impl Gather {
     pub(super) fn fill<E: Element>(
         &self,
         x: &[E],
-        pixels: std::ops::Range<usize>,
-        taps: std::ops::Range<usize>,
+        pixels: Range<usize>,
+        taps: Range<usize>,
         [first, width]: [usize; 2],
         out: &mut [E],
         [padded, stride]: [usize; 2],
@@ -170,5 +220,36 @@ impl Gather {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_at_the_edges_see_less_of_the_kernel() {
+        let geo = ConvGeometry {
+            batch: 1,
+            inputs: 1,
+            size: [4, 5],
+            outputs: 1,
+            kernel: [3, 3],
+            stride: 1,
+            before: [1; 2],
+            after: [1; 2],
+            dilation: 1,
+            groups: 1,
+        };
+        let band = |pixels, taps| Band { pixels, taps };
+        let bands = [band(0..5, 3..9), band(5..15, 0..9), band(15..20, 0..6)];
+        assert_eq!(Gather::forward(&geo).bands(), bands);
+        let pieces: Vec<_> = bands[1].pieces(20, 33).collect();
+        assert_eq!(pieces, [5..15, 25..33]);
+
+        let strided = ConvGeometry { stride: 2, ..geo };
+        let backward = Gather::backward(&strided).bands();
+        assert_eq!(backward.first(), Some(&band(0..5, 3..6)));
+        assert_eq!(backward.last().map(|band| band.pixels.end), Some(20));
     }
 }

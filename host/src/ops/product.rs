@@ -3,6 +3,8 @@
 //! `f32` goes through the `gemm` crate, [`Bf16`] through the instructions of [`super::bf16`]. Both work on one
 //! thread: the callers share work out, so that results do not depend on how a product is split.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::bf16::{self, Unit};
@@ -63,7 +65,8 @@ pub trait Product: Element {
         into: &mut [Self::Packed],
     );
 
-    /// `sums (+)= a · packed`: `a [rows, depth]` with rows `a_stride` apart, `sums [rows, columns]`
+    /// `sums (+)= a · packed`: `a [rows, depth]` with rows `a_stride` apart, zero where `depth` is rounded up; of the
+    /// packed rows those of a range of `depth`, which begins at a multiple of [`Product::BLOCK`]; `sums [rows, columns]`
     /// with rows `stride` apart; overwritten when `fresh`.
     ///
     /// # Panics
@@ -71,7 +74,7 @@ pub trait Product: Element {
     fn multiply(
         a: (&[Self], usize),
         rows: usize,
-        packed: &Self::Packed,
+        packed: (&Self::Packed, Range<usize>),
         sums: (&mut [f32], usize),
         fresh: bool,
     );
@@ -122,7 +125,6 @@ impl Product for f32 {
     fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Plain]) {
         into.par_iter_mut().zip(rows).for_each(|(into, rows)| {
             into.columns = columns;
-            into.depth = rows.len();
             into.data.resize(rows.len() * columns, 0.0);
             // a few columns at a time: they lie far apart, and each row comes back to the same lines
             for first in (0..columns).step_by(16) {
@@ -140,12 +142,13 @@ impl Product for f32 {
     fn multiply(
         (a, a_stride): (&[f32], usize),
         rows: usize,
-        packed: &Plain,
+        (packed, depth): (&Plain, Range<usize>),
         (sums, stride): (&mut [f32], usize),
         fresh: bool,
     ) {
-        let left = Mat::new(a, rows, packed.depth, a_stride);
-        let right = Mat::new(&packed.data, packed.depth, packed.columns, packed.columns);
+        let left = Mat::new(a, rows, depth.len(), a_stride);
+        let data = &packed.data[depth.start * packed.columns..];
+        let right = Mat::new(data, depth.len(), packed.columns, packed.columns);
         matmul(sums, stride, left, right, !fresh);
     }
 
@@ -165,7 +168,6 @@ impl Product for f32 {
 #[derive(Debug, Default)]
 pub struct Plain {
     data: Vec<f32>,
-    depth: usize,
     columns: usize,
 }
 
@@ -277,17 +279,23 @@ impl Product for Bf16 {
     fn multiply(
         (a, a_stride): (&[Bf16], usize),
         rows: usize,
-        packed: &Panels,
+        (packed, depth): (&Panels, Range<usize>),
         (sums, stride): (&mut [f32], usize),
         fresh: bool,
     ) {
         let unit = unit();
+        assert!(
+            depth.start.is_multiple_of(bf16::DEPTH),
+            "a product begins within a step"
+        );
+        let steps = depth.start / bf16::DEPTH..depth.end.div_ceil(bf16::DEPTH);
         for (block, panel) in packed.panels().enumerate() {
+            let panel = &panel[steps.start * bf16::PANEL_STEP..];
             for row in (0..rows).step_by(bf16::BLOCK) {
                 let sums = &mut sums[row * stride + block * bf16::BLOCK..];
                 let left = (&a[row * a_stride..], a_stride);
                 let wanted = [rows - row, packed.columns - block * bf16::BLOCK];
-                unit.multiply(left, panel, packed.steps, (sums, stride), wanted, fresh);
+                unit.multiply(left, panel, steps.len(), (sums, stride), wanted, fresh);
             }
         }
     }
@@ -404,7 +412,8 @@ mod tests {
         let packed = std::slice::from_mut(&mut packed);
         E::pack(&b, &[begins], [columns, 1], packed);
         let packed = &packed[0];
-        E::multiply((&left, a_stride), rows, packed, (&mut sums, stride), true);
+        let whole = || (packed, 0..depth);
+        E::multiply((&left, a_stride), rows, whole(), (&mut sums, stride), true);
         let close = |sums: &[f32], scale: f32| {
             for r in 0..rows {
                 for c in 0..columns {
@@ -417,7 +426,23 @@ mod tests {
             }
         };
         close(&sums, 1.0);
-        E::multiply((&left, a_stride), rows, packed, (&mut sums, stride), false);
+        // the same in two parts
+        let half = depth / 2 / E::BLOCK * E::BLOCK;
+        if half > 0 {
+            let mut first = left.clone();
+            for row in first.chunks_mut(a_stride) {
+                row[half..].fill(E::ZERO);
+            }
+            let part = (packed, 0..half);
+            E::multiply((&first, a_stride), rows, part, (&mut sums, stride), false);
+            let part = (packed, half..depth);
+            let rest = &left[half..];
+            let mut second = vec![E::ZERO; left.len()];
+            second[..rest.len()].copy_from_slice(rest);
+            E::multiply((&second, a_stride), rows, part, (&mut sums, stride), false);
+        } else {
+            E::multiply((&left, a_stride), rows, whole(), (&mut sums, stride), false);
+        }
         close(&sums, 2.0);
         let right: Vec<E> = b.iter().map(|&v| E::from_f32(v)).collect();
         E::accumulate(

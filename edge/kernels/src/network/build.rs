@@ -74,7 +74,7 @@ impl Builder {
             bias.len() * inputs * height * width,
             weights.len(),
         )?;
-        if float::Winograd::fits(self.isa, &window, inputs, shape) {
+        if float::Winograd::fits(&window, inputs, shape) {
             let conv = float::Winograd::new(self.isa, window, inputs, weights, bias, relu);
             return Ok(self.push(shape, Element::Float, |to| Step::Tiled {
                 conv,

@@ -207,7 +207,7 @@ mod tests {
         if avx512::available() {
             for wanted in WANTED {
                 check(avx512::multiply, 1, wanted);
-                check(avx512::multiply, 3, wanted);
+                check(avx512::multiply, 25, wanted);
             }
         }
     }
@@ -219,7 +219,7 @@ mod tests {
             amx::configure();
             for wanted in WANTED {
                 check(amx::multiply, 1, wanted);
-                check(amx::multiply, 3, wanted);
+                check(amx::multiply, 25, wanted);
             }
             amx::release();
         }

@@ -320,7 +320,7 @@ fn seen<E: Product>(
 ) -> Option<Range<usize>> {
     let (start, end) = (seen.start.max(block.start), seen.end.min(block.end));
     let begins = ((start - block.start) * depth).is_multiple_of(E::BLOCK);
-    (start < end).then(|| if begins { start } else { block.start }..end)
+    (start < end).then_some(if begins { start } else { block.start }..end)
 }
 
 wide! {

@@ -62,6 +62,7 @@ pub(super) fn release() {
     }
 }
 
+/// For blocks of the sizes that [`super::Unit::multiply`] asks for, on a thread with configured tiles.
 #[inline]
 pub(super) fn multiply(block: Block) {
     let Block {

@@ -132,17 +132,17 @@ class Zoo:
         def packaged(command, as_name, *flags):
             self.call(command, best, "--data", self.data, "--name", as_name, "--out", f"models/zoo/{as_name}", *flags)
 
+            with open(ZOO / as_name / "CARD.md", "a") as card:
+                card.write(made(name))
+
         packaged("export", name)
         if (folder / "model.onnx").stat().st_size > LARGEST:
             packaged("quantize", name, "--precision", "f16")
-        packaged("quantize", f"{name}-int8")
         shutil.copy(ROOT / best, folder / "checkpoint.safetensors")
         for run, used in SHIPPED[name]:
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
             shutil.copy(RECIPES / f"{used}.toml", folder / f"{run}.toml")
-        for model in (name, f"{name}-int8"):
-            with open(ZOO / model / "CARD.md", "a") as card:
-                card.write(made(name))
+        packaged("quantize", f"{name}-int8")
 
 
 def write(path, text):

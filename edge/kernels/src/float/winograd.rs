@@ -18,7 +18,7 @@ const PLACES: usize = 16;
 /// Fewest pixels of the output: below, fetching the weights, which are 16/9 as many, takes longer than is saved.
 const PIXELS: usize = 64;
 /// Fewest channels on either side: below, the transforms cost what is saved (the example `vgg19`, full and half). With AVX2
-/// on a Zen 4, 64 channels had 35 to 41 G/s this way and 57 directly, 128 had 62.
+/// on a Zen 4, that example changed to layers of one width had 35 to 41 G/s this way and 57 directly at 64 channels, 62 at 128.
 const CHANNELS: usize = if cfg!(target_arch = "x86_64") {
     128
 } else {

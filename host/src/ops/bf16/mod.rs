@@ -1,6 +1,6 @@
 //! Products of bfloat16 blocks, by the instructions that this processor has.
 //!
-//! Intel's matrix unit ([`amx`]) where there is one, else AVX-512's dot products of pairs ([`avx512`]: AMD from
+//! Intel's matrix unit (`amx`) where there is one, else AVX-512's dot products of pairs (`avx512`: AMD from
 //! Zen 4 on, Intel from Cooper Lake on). Both read the same order, so the callers know nothing of it.
 //! `benches/train_step.rs` shows what that is worth.
 #![cfg_attr(

@@ -43,30 +43,43 @@ class Budget(NamedTuple):
     teacher: str
     prune: list
     train: list = []
+    # recipes of further rounds
+    then: list = []
+
+    @property
+    def runs(self):
+        """Its rounds, by the names of their runs, with their recipes."""
+        further = ((recipe.replace("vgg19", self.name, 1), recipe) for recipe in self.then)
+        return [(self.name, self.recipe), *further]
 
 
-def small(name, macs, channels, multiple):
+def small(name, macs, channels, multiple, then=()):
     """One cut out of the slim network, every layer by the same share."""
     prune = ["--keep-macs", macs, "--per-layer", "--min-channels", channels, "--round-to", multiple]
-    return Budget(name, "vgg19-tiny", SLIM, SLIM, prune, ["--dropout", 0.1])
+    return Budget(name, "vgg19-tiny", SLIM, SLIM, prune, ["--dropout", 0.1], list(then))
 
 
 BUDGETS = [
     Budget("vgg19-slim", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "9.5%", "--keep-macs", "25%", "--min-channels", 32]),
-    small("vgg19-twelfth", "56M", 32, 16),
+    small("vgg19-twelfth", "56M", 32, 16, ["vgg19-matched", "vgg19-polish"]),
     small("vgg19-tiny", "33.6M", 24, 8),
     Budget("vgg19-half", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "50%", "--keep-macs", "50%", "--min-channels", 32]),
     small("vgg19-eighth", "84M", 32, 16),
     small("vgg19-fortieth", "16.8M", 16, 8),
 ]
-# What ships, with the runs that led there and their recipes.
+# What ships, with the runs that led to the one cut out of another, and their recipes.
 SHIPPED = {
-    "vgg19-slim": [("vgg19", "vgg19"), ("vgg19-sparse", "sparse"), ("vgg19-slim", "vgg19-slim")],
-    "vgg19-twelfth": [("vgg19-twelfth", "vgg19-tiny")],
-    "vgg19-tiny": [("vgg19-tiny", "vgg19-tiny")],
+    "vgg19-slim": [("vgg19", "vgg19"), ("vgg19-sparse", "sparse")],
+    "vgg19-twelfth": [],
+    "vgg19-tiny": [],
 }
 # Largest file in the repository, in bytes; what is larger ships with weights of 16 bits.
 LARGEST = 8_000_000
+
+
+def rounds(name):
+    """All runs behind a shipped network, with their recipes."""
+    return SHIPPED[name] + next(budget.runs for budget in BUDGETS if budget.name == name)
 
 
 def fer_tools():
@@ -123,12 +136,17 @@ class Zoo:
         if not table.exists():
             out = self.call("prune", budget.source, *budget.prune, "--out", pruned, "--json", capture=True)
             write(table, out)
-        self.train(budget.name, budget.recipe, "--from", pruned, *budget.train, "--distill", budget.teacher)
-        self.judge(budget.name, f"runs/{budget.name}/best.safetensors")
+        source, flags = pruned, budget.train
+        for run, recipe in budget.runs:
+            self.train(run, recipe, "--from", source, *flags, "--distill", budget.teacher)
+            # only the first round fights learning by heart
+            source, flags = f"runs/{run}/best.safetensors", ["--dropout", 0]
+        self.judge(budget.name, source)
 
     def ship(self, name):
         """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""
-        folder, best = ZOO / name, f"runs/{name}/best.safetensors"
+        folder, runs = ZOO / name, rounds(name)
+        best = f"runs/{runs[-1][0]}/best.safetensors"
 
         def packaged(command, as_name, *flags):
             self.call(command, best, "--data", self.data, "--name", as_name, "--out", f"models/zoo/{as_name}", *flags)
@@ -140,7 +158,7 @@ class Zoo:
         if (folder / "model.onnx").stat().st_size > LARGEST:
             packaged("quantize", name, "--precision", "f16")
         shutil.copy(ROOT / best, folder / "checkpoint.safetensors")
-        for run, used in SHIPPED[name]:
+        for run, used in runs:
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
             shutil.copy(RECIPES / f"{used}.toml", folder / f"{run}.toml")
         packaged("quantize", f"{name}-int8")
@@ -165,7 +183,7 @@ def made(name):
     """The card's section on how this copy came about, with recipes and logs in the folder `name`."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     rows = ""
-    for run, _ in SHIPPED[name]:
+    for run, _ in rounds(name):
         lines = metrics(run)
         best = max(line["validation_accuracy"] for line in lines)
         hours = lines[-1]["seconds"] / 3600

@@ -59,7 +59,7 @@ pub trait Product: Element {
     /// # Panics
     /// When a number lies past the end of `data`.
     fn pack(
-        data: &[f32],
+        data: &[Self],
         rows: &[Vec<usize>],
         columns_and_step: [usize; 2],
         into: &mut [Self::Packed],
@@ -253,7 +253,7 @@ impl Product for Bf16 {
     const TILED: Option<Tiled<Self>> = None;
     type Packed = Panels;
 
-    fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Panels]) {
+    fn pack(data: &[Bf16], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Panels]) {
         // a thread takes the same columns of all matrices: those lie side by side in `data`
         let mut columns_of: Vec<Vec<&mut [u32]>> = Vec::new();
         for (panels, rows) in into.iter_mut().zip(rows) {
@@ -324,10 +324,11 @@ impl Product for Bf16 {
 }
 
 /// Brings up to 32 columns that lie a step apart into pair order.
-fn pack_panel(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], panel: &mut [u32]) {
-    let at = |row: Option<&usize>, column: usize| {
-        row.map_or(Bf16::ZERO, |row| Bf16::from_f32(data[row + column * step]))
-    };
+fn pack_panel(data: &[Bf16], rows: &[usize], [columns, step]: [usize; 2], panel: &mut [u32]) {
+    if step == 1 {
+        interleave_rows(data, rows, columns, panel);
+        return;
+    }
     if columns < bf16::BLOCK || !rows.len().is_multiple_of(bf16::DEPTH) {
         panel.fill(0);
     }
@@ -335,25 +336,26 @@ fn pack_panel(data: &[f32], rows: &[usize], [columns, step]: [usize; 2], panel: 
         .chunks(bf16::DEPTH)
         .zip(panel.chunks_exact_mut(bf16::PANEL_STEP))
     {
-        // along whichever lies closer together
-        if step < rows.get(1).map_or(0, |row| row - rows[0]) {
-            for (rows, out) in rows.chunks(2).zip(tile.chunks_exact_mut(bf16::BLOCK)) {
-                for (column, out) in out[..columns].iter_mut().enumerate() {
-                    *out = pair(at(rows.first(), column), at(rows.get(1), column));
-                }
-            }
-        } else {
-            for column in 0..columns {
-                let outs = tile[column..].iter_mut().step_by(bf16::BLOCK);
-                for (rows, out) in rows.chunks(2).zip(outs) {
-                    *out = pair(at(rows.first(), column), at(rows.get(1), column));
-                }
+        for column in 0..columns {
+            let at = |row: Option<&usize>| row.map_or(Bf16::ZERO, |row| data[row + column * step]);
+            let outs = tile[column..].iter_mut().step_by(bf16::BLOCK);
+            for (rows, out) in rows.chunks(2).zip(outs) {
+                *out = pair(at(rows.first()), at(rows.get(1)));
             }
         }
     }
 }
 
 wide! {
+    /// Brings up to 32 columns of the rows that begin at `rows` into pair order, zero where there is nothing.
+    fn interleave_rows<'a>(data: &'a [Bf16], rows: &'a [usize], columns: usize, panel: &'a mut [u32]) {
+        let zeros = [Bf16::ZERO; bf16::BLOCK];
+        let row = |k: usize| rows.get(k).map_or(&zeros[..columns], |&row| &data[row..][..columns]);
+        for (p, out) in panel.chunks_exact_mut(bf16::BLOCK).enumerate() {
+            pairs(row(2 * p), row(2 * p + 1), out);
+        }
+    }
+
     /// Brings up to 32 columns of a row-major matrix of `depth` rows into pair order, zero where there
     /// is nothing.
     fn interleave<'a>(
@@ -410,10 +412,26 @@ mod tests {
         let mut packed = E::Packed::default();
         let begins: Vec<usize> = (0..depth).map(|k| k * columns).collect();
         let packed = std::slice::from_mut(&mut packed);
-        E::pack(&b, &[begins], [columns, 1], packed);
+        let right: Vec<E> = b.iter().map(|&v| E::from_f32(v)).collect();
+        E::pack(&right, &[begins], [columns, 1], packed);
         let packed = &packed[0];
+        // the same from columns that lie together
+        let transposed: Vec<E> = (0..columns * depth)
+            .map(|i| right[i % depth * columns + i / depth])
+            .collect();
+        let mut far = [E::Packed::default()];
+        E::pack(
+            &transposed,
+            &[(0..depth).collect()],
+            [columns, depth],
+            &mut far,
+        );
+        let mut of_far = sums.clone();
+        let all = (&far[0], 0..depth);
+        E::multiply((&left, a_stride), rows, all, (&mut of_far, stride), true);
         let whole = || (packed, 0..depth);
         E::multiply((&left, a_stride), rows, whole(), (&mut sums, stride), true);
+        assert_eq!(sums, of_far);
         let close = |sums: &[f32], scale: f32| {
             for r in 0..rows {
                 for c in 0..columns {
@@ -444,7 +462,6 @@ mod tests {
             E::multiply((&left, a_stride), rows, whole(), (&mut sums, stride), false);
         }
         close(&sums, 2.0);
-        let right: Vec<E> = b.iter().map(|&v| E::from_f32(v)).collect();
         E::accumulate(
             (&left, a_stride),
             (&right, columns),

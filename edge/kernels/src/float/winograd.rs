@@ -3,9 +3,12 @@
 //!
 //! Tiles of 4×4 input pixels are transformed, so that each of their 16 places has a matrix `[tiles, inputs]`; each is multiplied
 //! with its own `[inputs, outputs]`, which is a convolution of 1×1; the products are transformed back into 2×2 output pixels.
-#![expect(
-    unsafe_code,
-    reason = "calls what is compiled for vector instructions; `fer-edge bench` shows what they are worth"
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "calls what is compiled for vector instructions; `fer-edge bench` shows what they are worth"
+    )
 )]
 
 use super::Conv;
@@ -120,15 +123,14 @@ impl Winograd {
             to,
             scratch,
         };
-        // SAFETY: made only for instructions that `Isa::is_available` found (`Builder::new`).
-        unsafe {
-            match self.isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 | Isa::AvxVnni => avx2(job),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => avx512(job),
-                _ => blocks::<4>(job),
-            }
+        match self.isa {
+            // SAFETY: made only for instructions that `Isa::is_available` found (`Builder::new`).
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::AvxVnni => unsafe { avx2(job) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 | Isa::Avx512Vnni | Isa::Amx => unsafe { avx512(job) },
+            _ => blocks::<4>(job),
         }
     }
 }

@@ -115,21 +115,26 @@ fn check_formats(geo: ConvGeometry) {
     }
 }
 
+/// A 3×3 convolution that keeps a map's size.
+fn three_by_three(batch: usize, inputs: usize, size: [usize; 2], outputs: usize) -> ConvGeometry {
+    ConvGeometry {
+        batch,
+        inputs,
+        size,
+        outputs,
+        kernel: [3, 3],
+        stride: 1,
+        before: [1; 2],
+        after: [1; 2],
+        dilation: 1,
+        groups: 1,
+    }
+}
+
 #[test]
 fn chunks_end_inside_images_and_span_them() {
     for (size, batch) in [(44, 2), (22, 3), (5, 40), (2, 130), (1, 3)] {
-        check_formats(ConvGeometry {
-            batch,
-            inputs: 3,
-            size: [size, size],
-            outputs: 4,
-            kernel: [3, 3],
-            stride: 1,
-            before: [1; 2],
-            after: [1; 2],
-            dilation: 1,
-            groups: 1,
-        });
+        check_formats(three_by_three(batch, 3, [size, size], 4));
     }
 }
 
@@ -210,18 +215,7 @@ fn tiles_cover_odd_and_even_maps() {
         (65, 32, [2, 3], 130),
         (40, 40, [1, 1], 3),
     ] {
-        let geo = ConvGeometry {
-            batch,
-            inputs,
-            size,
-            outputs,
-            kernel: [3, 3],
-            stride: 1,
-            before: [1; 2],
-            after: [1; 2],
-            dilation: 1,
-            groups: 1,
-        };
+        let geo = three_by_three(batch, inputs, size, outputs);
         assert!(winograd::fits(&geo));
         check_formats(geo);
     }

@@ -229,18 +229,7 @@ mod tests {
 
     #[test]
     fn rows_at_the_edges_see_less_of_the_kernel() {
-        let geo = ConvGeometry {
-            batch: 1,
-            inputs: 1,
-            size: [4, 5],
-            outputs: 1,
-            kernel: [3, 3],
-            stride: 1,
-            before: [1; 2],
-            after: [1; 2],
-            dilation: 1,
-            groups: 1,
-        };
+        let geo = ConvGeometry::three_by_three(1, 1, [4, 5], 1);
         let band = |pixels, taps| Band { pixels, taps };
         let bands = [band(0..5, 3..9), band(5..15, 0..9), band(15..20, 0..6)];
         assert_eq!(Gather::forward(&geo).bands(), bands);

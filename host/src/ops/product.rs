@@ -346,14 +346,20 @@ fn pack_panel(data: &[Bf16], rows: &[usize], [columns, step]: [usize; 2], panel:
     }
 }
 
+/// Fills a panel from rows by their number.
+#[inline(always)]
+fn pair_rows<'r>(row: impl Fn(usize) -> &'r [Bf16], panel: &mut [u32]) {
+    for (p, out) in panel.chunks_exact_mut(bf16::BLOCK).enumerate() {
+        pairs(row(2 * p), row(2 * p + 1), out);
+    }
+}
+
 wide! {
     /// Brings up to 32 columns of the rows that begin at `rows` into pair order, zero where there is nothing.
     fn interleave_rows<'a>(data: &'a [Bf16], rows: &'a [usize], columns: usize, panel: &'a mut [u32]) {
         let zeros = [Bf16::ZERO; bf16::BLOCK];
         let row = |k: usize| rows.get(k).map_or(&zeros[..columns], |&row| &data[row..][..columns]);
-        for (p, out) in panel.chunks_exact_mut(bf16::BLOCK).enumerate() {
-            pairs(row(2 * p), row(2 * p + 1), out);
-        }
+        pair_rows(row, panel);
     }
 
     /// Brings up to 32 columns of a row-major matrix of `depth` rows into pair order, zero where there
@@ -370,10 +376,7 @@ wide! {
         let row = |k: usize| {
             if k < depth { &right[k * stride + columns.start..][..width] } else { &zeros[..width] }
         };
-        let rows = panel.chunks_exact_mut(bf16::BLOCK).take(depth.div_ceil(bf16::DEPTH) * bf16::DEPTH / 2);
-        for (p, out) in rows.enumerate() {
-            pairs(row(2 * p), row(2 * p + 1), out);
-        }
+        pair_rows(row, &mut panel[..depth.div_ceil(bf16::DEPTH) * bf16::PANEL_STEP]);
     }
 }
 

@@ -67,6 +67,30 @@ impl ConvGeometry {
     }
 }
 
+#[cfg(test)]
+impl ConvGeometry {
+    /// What most tests convolve by: 3×3, and the map keeps its size.
+    pub(in crate::ops) fn three_by_three(
+        batch: usize,
+        inputs: usize,
+        size: [usize; 2],
+        outputs: usize,
+    ) -> Self {
+        Self {
+            batch,
+            inputs,
+            size,
+            outputs,
+            kernel: [3, 3],
+            stride: 1,
+            before: [1; 2],
+            after: [1; 2],
+            dilation: 1,
+            groups: 1,
+        }
+    }
+}
+
 /// Which way the rows flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {

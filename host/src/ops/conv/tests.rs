@@ -115,26 +115,10 @@ fn check_formats(geo: ConvGeometry) {
     }
 }
 
-/// A 3×3 convolution that keeps a map's size.
-fn three_by_three(batch: usize, inputs: usize, size: [usize; 2], outputs: usize) -> ConvGeometry {
-    ConvGeometry {
-        batch,
-        inputs,
-        size,
-        outputs,
-        kernel: [3, 3],
-        stride: 1,
-        before: [1; 2],
-        after: [1; 2],
-        dilation: 1,
-        groups: 1,
-    }
-}
-
 #[test]
 fn chunks_end_inside_images_and_span_them() {
     for (size, batch) in [(44, 2), (22, 3), (5, 40), (2, 130), (1, 3)] {
-        check_formats(three_by_three(batch, 3, [size, size], 4));
+        check_formats(ConvGeometry::three_by_three(batch, 3, [size, size], 4));
     }
 }
 
@@ -142,16 +126,8 @@ fn chunks_end_inside_images_and_span_them() {
 fn many_channels_are_cut_into_blocks() {
     for (inputs, outputs, groups) in [(200, 70, 1), (70, 200, 1), (300, 40, 2), (700, 3, 1)] {
         check_formats(ConvGeometry {
-            batch: 2,
-            inputs,
-            size: [3, 2],
-            outputs,
-            kernel: [3, 3],
-            stride: 1,
-            before: [1; 2],
-            after: [1; 2],
-            dilation: 1,
             groups,
+            ..ConvGeometry::three_by_three(2, inputs, [3, 2], outputs)
         });
     }
 }
@@ -190,16 +166,10 @@ fn weight_gradients_of_maps_that_keep_their_size() {
         (33, 5, [1, 9], 5, 3),
     ] {
         let geo = ConvGeometry {
-            batch,
-            inputs,
-            size,
-            outputs,
             kernel: [kernel; 2],
-            stride: 1,
             before: [kernel / 2; 2],
             after: [kernel / 2; 2],
-            dilation: 1,
-            groups: 1,
+            ..ConvGeometry::three_by_three(batch, inputs, size, outputs)
         };
         assert!(shifted::fits(&geo));
         check_formats(geo);
@@ -215,7 +185,7 @@ fn tiles_cover_odd_and_even_maps() {
         (65, 32, [2, 3], 130),
         (40, 40, [1, 1], 3),
     ] {
-        let geo = three_by_three(batch, inputs, size, outputs);
+        let geo = ConvGeometry::three_by_three(batch, inputs, size, outputs);
         assert!(winograd::fits(&geo));
         check_formats(geo);
     }

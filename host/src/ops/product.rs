@@ -8,34 +8,23 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::bf16::{self, Unit};
-use super::conv::{ConvGeometry, Direction};
+use super::conv::ConvGeometry;
 use super::element::{Bf16, Element};
 use super::matmul::{Mat, matmul};
 use super::scratch::{self, LINE, Shelf};
 use super::shifted;
 use super::weight::{Part, Sums};
 use super::wide::wide;
-use super::winograd;
+use super::winograd::{self, Points};
 
 /// Adds a part's share of the weight gradient to its sums, from inputs and output gradients.
 pub type ShiftedPart<E> = fn(&ConvGeometry, &[E], &[E], &Part, Sums);
 
-/// A source map to a target map with transformed kernels and a bias.
-pub type TiledPass<E> = fn(&ConvGeometry, Direction, &[E], &[f32], Option<&[f32]>, &mut [E]);
-
 /// Inputs and output gradients to the weight gradient, with work space that is kept between calls.
 pub type TiledGradient<E> = fn(&ConvGeometry, &[E], &[E], &mut [f32], &mut Vec<Vec<f32>>);
 
-/// Convolution by Winograd's tiles.
-pub struct Tiled<E> {
-    /// Forward, and the input gradient.
-    pub pass: TiledPass<E>,
-    /// The weight gradient.
-    pub gradient: TiledGradient<E>,
-}
-
 /// A number format with products.
-pub trait Product: Element {
+pub trait Product: Points {
     /// Rows, columns and depth are worked on in multiples of this; what is added is zero or ignored.
     const BLOCK: usize;
 
@@ -48,8 +37,8 @@ pub trait Product: Element {
     /// than gathering.
     const SHIFTED: Option<ShiftedPart<Self>>;
 
-    /// Convolves by Winograd's tiles, where that is faster than products of gathered rows.
-    const TILED: Option<Tiled<Self>>;
+    /// The weight gradient by Winograd's tiles, where that is faster.
+    const TILED: Option<TiledGradient<Self>>;
 
     /// A right-hand side in the order that [`Product::multiply`] reads.
     type Packed: Default + Send + Sync + std::fmt::Debug;
@@ -116,10 +105,7 @@ impl Product for f32 {
     const COLUMNS: usize = 640;
     const PIXELS: usize = 512;
     const SHIFTED: Option<ShiftedPart<Self>> = None;
-    const TILED: Option<Tiled<Self>> = Some(Tiled {
-        pass: winograd::pass,
-        gradient: winograd::gradient,
-    });
+    const TILED: Option<TiledGradient<Self>> = Some(winograd::gradient);
     type Packed = Plain;
 
     fn pack(data: &[f32], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Plain]) {
@@ -240,7 +226,7 @@ fn pair(first: Bf16, second: Bf16) -> u32 {
 ///
 /// # Panics
 /// Where there are none: engines in [`Bf16`] are made only where [`Element::is_fast`] says yes.
-fn unit() -> Unit {
+pub(super) fn unit() -> Unit {
     Unit::new().expect("bfloat16 engines are made only where the processor multiplies it")
 }
 
@@ -249,8 +235,8 @@ impl Product for Bf16 {
     const COLUMNS: usize = 128;
     const PIXELS: usize = 2048;
     const SHIFTED: Option<ShiftedPart<Self>> = Some(shifted::part);
-    // the processor multiplies faster than memory could feed transforms
-    const TILED: Option<Tiled<Self>> = None;
+    // a stream of pixels is brought into pair order once for all taps, which tiles would need for each point
+    const TILED: Option<TiledGradient<Self>> = None;
     type Packed = Panels;
 
     fn pack(data: &[Bf16], rows: &[Vec<usize>], [columns, step]: [usize; 2], into: &mut [Panels]) {
@@ -377,6 +363,18 @@ wide! {
             if k < depth { &right[k * stride + columns.start..][..width] } else { &zeros[..width] }
         };
         pair_rows(row, &mut panel[..depth.div_ceil(bf16::DEPTH) * bf16::PANEL_STEP]);
+    }
+}
+
+wide! {
+    /// Rounds rows of `columns` numbers and brings them into pair order.
+    pub(super) fn pairs_of<'a>(rows: &'a [f32], columns: usize, out: &'a mut [u32]) {
+        for (rows, out) in rows.chunks_exact(2 * columns).zip(out.chunks_exact_mut(columns)) {
+            let (first, second) = rows.split_at(columns);
+            for ((out, &a), &b) in out.iter_mut().zip(first).zip(second) {
+                *out = pair(Bf16::from_f32(a), Bf16::from_f32(b));
+            }
+        }
     }
 }
 

@@ -82,7 +82,7 @@ pub fn gradient<E: Product>(
     assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
     assert_eq!(dw.len(), geo.weight_len(), "weight gradient");
     if let Some(tiled) = E::TILED.filter(|_| winograd::fits(geo)) {
-        return (tiled.gradient)(geo, x, dy, dw, partials);
+        return tiled(geo, x, dy, dw, partials);
     }
     let pixels = |[h, w]: [usize; 2]| u32::try_from(geo.batch * h * w);
     assert!(

@@ -9,7 +9,6 @@ use super::rows;
 use crate::graph::Op;
 use crate::ops::conv::{self, Packed};
 use crate::ops::matmul::{Mat, matmul};
-use crate::ops::product::Product;
 
 /// Up to here every integer is a 32-bit float.
 const EXACT: i64 = 1 << 24;
@@ -21,7 +20,7 @@ pub(super) struct Sums {
     weight: Vec<f32>,
     /// Bits of one digit; the last digit has the sign.
     bits: u32,
-    packed: Packed<<f32 as Product>::Packed>,
+    packed: Packed<f32>,
 }
 
 impl Sums {

@@ -40,6 +40,15 @@ pub fn available() -> bool {
     kind().is_some()
 }
 
+/// Whether products run in a matrix unit, several times as fast as in vectors.
+pub fn has_matrix_unit() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    let has = matches!(kind(), Some(Kind::Amx));
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    let has = false;
+    has
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]

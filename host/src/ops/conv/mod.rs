@@ -41,7 +41,7 @@ pub fn forward<E: Product>(
     x: &[E],
     weight: &[f32],
     bias: Option<&[f32]>,
-    packed: &mut Packed<E::Packed>,
+    packed: &mut Packed<E>,
     y: &mut [E],
 ) {
     assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
@@ -58,7 +58,7 @@ pub fn input_gradient<E: Product>(
     geo: &ConvGeometry,
     dy: &[E],
     weight: &[f32],
-    packed: &mut Packed<E::Packed>,
+    packed: &mut Packed<E>,
     dx: &mut [E],
 ) {
     assert_eq!(dx.len(), geo.batch * geo.image_len(), "input length");
@@ -73,21 +73,17 @@ fn run<E: Product>(
     source: &[E],
     weight: &[f32],
     bias: Option<&[f32]>,
-    packed: &mut Packed<E::Packed>,
+    packed: &mut Packed<E>,
     target: &mut [E],
 ) {
-    match E::TILED {
-        _ if depthwise::fits(geo) => {
-            depthwise::walk(&direction.gather(geo), source, weight, bias, target);
-        }
-        Some(tiled) if winograd::fits(geo) => {
-            winograd::pack(geo, direction, weight, &mut packed.tiled);
-            (tiled.pass)(geo, direction, source, &packed.tiled, bias, target);
-        }
-        _ => {
-            pack::<E>(geo, direction, weight, packed);
-            walk(geo, direction, source, packed, bias, target);
-        }
+    if depthwise::fits(geo) {
+        depthwise::walk(&direction.gather(geo), source, weight, bias, target);
+    } else if winograd::fits(geo) && E::tiles_pay(geo) {
+        winograd::pack::<E>(geo, direction, weight, &mut packed.tiled);
+        winograd::pass(geo, direction, source, &packed.tiled, bias, target);
+    } else {
+        pack(geo, direction, weight, packed);
+        walk(geo, direction, source, packed, bias, target);
     }
 }
 
@@ -96,7 +92,7 @@ fn walk<E: Product>(
     geo: &ConvGeometry,
     direction: Direction,
     source: &[E],
-    packed: &Packed<E::Packed>,
+    packed: &Packed<E>,
     bias: Option<&[f32]>,
     target: &mut [E],
 ) {

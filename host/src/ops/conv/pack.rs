@@ -15,12 +15,21 @@ use super::{ConvGeometry, Direction};
 pub(super) const DEPTH: usize = 640;
 
 /// The weights of one convolution in the order that products read them, for one direction.
-#[derive(Debug, Default)]
-pub struct Packed<P> {
+#[derive(Debug)]
+pub struct Packed<E: Product> {
     /// `[group][tap block]`.
-    pub(super) blocks: Vec<P>,
-    /// What [`Product::TILED`] packs instead.
-    pub(super) tiled: Vec<f32>,
+    pub(super) blocks: Vec<E::Packed>,
+    /// What Winograd's tiles need instead.
+    pub(super) tiled: Vec<E::Kernel>,
+}
+
+impl<E: Product> Default for Packed<E> {
+    fn default() -> Self {
+        Self {
+            blocks: Vec::new(),
+            tiled: Vec::new(),
+        }
+    }
 }
 
 /// Runs of taps whose rows of `channels` numbers are multiplied together.
@@ -39,7 +48,7 @@ pub(super) fn pack<E: Product>(
     geo: &ConvGeometry,
     direction: Direction,
     weight: &[f32],
-    packed: &mut Packed<E::Packed>,
+    packed: &mut Packed<E>,
 ) {
     assert_eq!(weight.len(), geo.weight_len(), "weight length");
     let taps = geo.taps();

@@ -8,11 +8,13 @@
 //! time, so that what lies between the transforms stays in the cache.
 
 mod pass;
+mod points;
 mod product;
 mod transform;
 mod weight;
 
 pub(super) use pass::{pack, pass};
+pub(super) use points::Points;
 pub(super) use weight::gradient;
 
 use std::ops::Range;
@@ -27,7 +29,7 @@ const LANES: usize = 16;
 /// Channels of a block on the right of a product, and of its sums.
 const COLUMNS: usize = 32;
 
-/// Whether tiles compute this convolution, and faster than gathered rows.
+/// Whether tiles compute this convolution.
 pub(super) fn fits(geo: &ConvGeometry) -> bool {
     geo.kernel == [3, 3]
         && geo.stride == 1
@@ -70,24 +72,36 @@ impl Tiles {
 }
 
 /// Where transformed numbers lie: `[point][channel block][tile][channel in block]`.
-#[derive(Clone, Copy)]
-struct Layout {
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
     /// Channels of a block.
     block: usize,
-    /// Tiles that there is room for.
-    tiles: usize,
+    /// Numbers from a tile to the next.
+    stride: usize,
+    /// Numbers from a block to the next.
+    blocks: usize,
     /// Numbers of a point.
     point: usize,
+    /// Channels, rounded up to whole blocks.
+    channels: usize,
 }
 
 impl Layout {
-    fn new(block: usize, channels: usize, tiles: usize) -> Self {
-        let len = channels.next_multiple_of(block) * tiles;
+    /// Blocks one behind the other.
+    fn new<T>(block: usize, channels: usize, tiles: usize) -> Self {
+        Self::apart::<T>(block, channels, tiles, block)
+    }
+
+    /// The tiles of a block lie `stride` numbers apart.
+    fn apart<T>(block: usize, channels: usize, tiles: usize, stride: usize) -> Self {
+        let (blocks, channels) = (stride * tiles, channels.next_multiple_of(block));
         Self {
             block,
-            tiles,
+            stride,
+            blocks,
             // the sixteen points of a tile should not fall into one set of the cache
-            point: odd_lines::<f32>(len),
+            point: odd_lines::<T>(channels / block * blocks),
+            channels,
         }
     }
 
@@ -97,6 +111,6 @@ impl Layout {
 
     /// Where [`LANES`] channels from `channel` on of a tile are, in each point.
     fn at(&self, tile: usize, channel: usize) -> usize {
-        (channel / self.block * self.tiles + tile) * self.block + channel % self.block
+        channel / self.block * self.blocks + tile * self.stride + channel % self.block
     }
 }

@@ -53,8 +53,8 @@ pub(in crate::ops) fn gradient(
             sums.resize(len, 0.0);
             for rows in *chunks {
                 let count = rows.len() * tiles.across;
-                let left = Layout::new(LANES, inputs, count);
-                let right = Layout::new(COLUMNS, outputs, count);
+                let left = Layout::new::<f32>(LANES, inputs, count);
+                let right = Layout::new::<f32>(COLUMNS, outputs, count);
                 scratch::with::<f32, _>(left.len(), |v| {
                     scratch::with::<f32, _>(right.len(), |z| {
                         transform(geo, tiles, rows, [x, dy], (v, left), (z, right));

@@ -65,7 +65,7 @@ impl<E: Product> NativeEngine<E> {
         batch: usize,
         mode: Mode,
         y: &mut [E],
-        (saved, packed): (Saved, &mut Packed<E::Packed>),
+        (saved, packed): (Saved, &mut Packed<E>),
     ) -> Saved {
         let node = self.graph.node(id);
         let input = |i: usize| self.output(node.inputs[i]);

@@ -61,7 +61,7 @@ pub struct NativeEngine<E: Product = f32> {
     outputs: Vec<Vec<E>>,
     saved: Vec<Saved>,
     /// Room for each convolution's weights in the order that products read.
-    packed: Vec<Packed<E::Packed>>,
+    packed: Vec<Packed<E>>,
     /// Parts of weight gradients, one a thread.
     partials: Vec<Vec<f32>>,
     /// Whether a gradient is wanted at each node: where something is trained, there or before.

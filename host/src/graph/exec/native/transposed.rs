@@ -45,7 +45,7 @@ impl Transposed {
         x: &[E],
         weight: &[f32],
         bias: Option<&[f32]>,
-        packed: &mut Packed<E::Packed>,
+        packed: &mut Packed<E>,
         y: &mut [E],
     ) {
         scratch::with::<f32, _>(weight.len(), |turned| {
@@ -63,7 +63,7 @@ impl Transposed {
         x: &[E],
         dy: &[E],
         weight: &mut Param,
-        (packed, partials): (&mut Packed<E::Packed>, &mut Vec<Vec<f32>>),
+        (packed, partials): (&mut Packed<E>, &mut Vec<Vec<f32>>),
         dx: &mut [E],
     ) {
         let ConvGeometry {

@@ -34,36 +34,46 @@ SLIM = "models/zoo/vgg19-slim/checkpoint.safetensors"
 WHOLE = {"parameters": 20_037_831, "multiply_adds": 673_518_080}
 
 
+class Round(NamedTuple):
+    """One training of a network, by a recipe and with the help of teachers."""
+
+    recipe: str
+    teachers: list
+
+
 class Budget(NamedTuple):
-    """A network that is cut out of another, which is fine-tuned by a recipe with a teacher's help."""
+    """A network that is cut out of another and fine-tuned, in one round or more."""
 
     name: str
-    recipe: str
     source: str
-    teacher: str
     prune: list
-    train: list = []
-    # recipes of further rounds
-    then: list = []
+    train: list
+    rounds: list
 
     @property
     def runs(self):
-        """Its rounds, by the names of their runs, with their recipes."""
-        further = ((recipe.replace("vgg19", self.name, 1), recipe) for recipe in self.then)
-        return [(self.name, self.recipe), *further]
+        """Its rounds, by the names of their runs: the first is called as the network."""
+        first, *further = self.rounds
+        return [(self.name, first), *((of.recipe.replace("vgg19", self.name, 1), of) for of in further)]
 
 
-def small(name, macs, channels, multiple, then=()):
+def large(name, params, macs, *further):
+    """One cut out of the teacher with sparse scales, the weakest channels of the whole network."""
+    prune = ["--keep-params", params, "--keep-macs", macs, "--min-channels", 32]
+    return Budget(name, SPARSE, prune, [], [Round("vgg19-slim", [TEACHER]), *further])
+
+
+def small(name, macs, channels, multiple, *further):
     """One cut out of the slim network, every layer by the same share."""
     prune = ["--keep-macs", macs, "--per-layer", "--min-channels", channels, "--round-to", multiple]
-    return Budget(name, "vgg19-tiny", SLIM, SLIM, prune, ["--dropout", 0.1], list(then))
+    return Budget(name, SLIM, prune, ["--dropout", 0.1], [Round("vgg19-tiny", [SLIM]), *further])
 
 
 BUDGETS = [
-    Budget("vgg19-slim", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "9.5%", "--keep-macs", "25%", "--min-channels", 32]),
-    small("vgg19-twelfth", "56M", 32, 16, ["vgg19-matched", "vgg19-polish"]),
+    large("vgg19-slim", "9.5%", "25%", Round("vgg19-mixed", ["runs/vgg19-slim/best.safetensors"])),
+    small("vgg19-twelfth", "56M", 32, 16, Round("vgg19-matched", [SLIM]), Round("vgg19-polish", [SLIM])),
     small("vgg19-tiny", "33.6M", 24, 8),
-    Budget("vgg19-half", "vgg19-slim", SPARSE, TEACHER, ["--keep-params", "50%", "--keep-macs", "50%", "--min-channels", 32]),
+    large("vgg19-half", "50%", "50%"),
     small("vgg19-eighth", "84M", 32, 16),
     small("vgg19-fortieth", "16.8M", 16, 8),
 ]
@@ -79,7 +89,8 @@ LARGEST = 8_000_000
 
 def rounds(name):
     """All runs behind a shipped network, with their recipes."""
-    return SHIPPED[name] + next(budget.runs for budget in BUDGETS if budget.name == name)
+    runs = next(budget.runs for budget in BUDGETS if budget.name == name)
+    return SHIPPED[name] + [(run, of.recipe) for run, of in runs]
 
 
 def fer_tools():
@@ -137,8 +148,9 @@ class Zoo:
             out = self.call("prune", budget.source, *budget.prune, "--out", pruned, "--json", capture=True)
             write(table, out)
         source, flags = pruned, budget.train
-        for run, recipe in budget.runs:
-            self.train(run, recipe, "--from", source, *flags, "--distill", budget.teacher)
+        for run, (recipe, teachers) in budget.runs:
+            distill = (flag for teacher in teachers for flag in ("--distill", teacher))
+            self.train(run, recipe, "--from", source, *flags, *distill)
             # only the first round fights learning by heart
             source, flags = f"runs/{run}/best.safetensors", ["--dropout", 0]
         self.judge(budget.name, source)

@@ -118,7 +118,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Ok(Setup {
             start,
             options: plan.train.clone(),
-            teacher: None,
+            teachers: Vec::new(),
             data: plan.data.clone(),
         })
     })?;
@@ -138,9 +138,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Ok(Setup {
             start: Checkpoint::load(&pruned)?,
             options: fine_tune.clone(),
-            teacher: match distill {
-                true => Some((Checkpoint::load(&teacher)?, teacher.clone())),
-                false => None,
+            teachers: match distill {
+                true => vec![(Checkpoint::load(&teacher)?, teacher.clone())],
+                false => Vec::new(),
             },
             data: plan.data.clone(),
         })
@@ -182,11 +182,8 @@ fn stage(
             return Ok(best);
         }
         tracing::info!("{name}: going on at epoch {}", state.epoch + 1);
-        let teacher = match &state.teacher {
-            Some(path) => Some(Checkpoint::load(Path::new(path))?),
-            None => None,
-        };
-        Trainer::resume(folder, dataset, teacher, &Device::Cpu)?.run(observer)?;
+        let teachers = train::teachers(&state)?;
+        Trainer::resume(folder, dataset, &teachers, &Device::Cpu)?.run(observer)?;
     } else {
         tracing::info!("{name}: starting");
         Trainer::start(folder, dataset, setup()?, &Device::Cpu)?.run(observer)?;

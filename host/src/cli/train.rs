@@ -15,7 +15,7 @@ use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::Precision;
 use fer_tools::graph::{grow, init};
 use fer_tools::train::{
-    BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, SEEDS_FILE, Setup, Trainer,
+    BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, RunState, SEEDS_FILE, Setup, Trainer,
 };
 
 use super::compute::Compute;
@@ -102,9 +102,9 @@ struct NewRun {
     /// Start as this narrower network of the same architecture, with fresh channels beside its own
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "from")]
     grow: Option<PathBuf>,
-    /// Learn from this network besides the labels
+    /// Learn from this network besides the labels (repeatable: from the mean of several)
     #[arg(long, value_name = "CHECKPOINT")]
-    distill: Option<PathBuf>,
+    distill: Vec<PathBuf>,
     /// Passes over the training images
     #[arg(long)]
     epochs: Option<usize>,
@@ -262,12 +262,17 @@ fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> 
     // through text: 0.1 stays 0.1, as it will be read back, and does not become 0.10000000149
     let recipe: serde_json::Value = serde_json::from_str(&serde_json::to_string(&recipe)?)?;
     let name = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    let distill: Vec<_> = new
+        .distill
+        .iter()
+        .map(|p| p.display().to_string())
+        .collect();
     Ok(serde_json::json!({
         "data": data,
         "recipe": recipe,
         "from": name(&new.from),
         "grow": name(&new.grow),
-        "distill": name(&new.distill),
+        "distill": distill,
     }))
 }
 
@@ -311,10 +316,11 @@ fn start(
         start = grown(path, start)?;
     }
     start.history.commands.push(command);
-    let teacher = match &new.distill {
-        Some(path) => Some((Checkpoint::load(path)?, path.clone())),
-        None => None,
-    };
+    let teachers = new
+        .distill
+        .iter()
+        .map(|path| Ok((Checkpoint::load(path)?, path.clone())))
+        .collect::<Result<_>>()?;
     let counts = Counts::of(&start.network.graph);
     tracing::info!(
         "{}: {} parameters, {:.1} M multiply-adds",
@@ -325,7 +331,7 @@ fn start(
     let setup = Setup {
         start,
         options: recipe.train,
-        teacher,
+        teachers,
         data: data.to_owned(),
     };
     let trainer = Trainer::start(folder, &loaded.dataset, setup, device)?;
@@ -383,17 +389,20 @@ fn resume(folder: &Path, load: &LoadOptions, device: &Device, every: Duration) -
         ..load.clone()
     };
     let loaded = data::open(&state.data, &load)?;
-    let teacher = match &state.teacher {
-        Some(path) => Some(Checkpoint::load(Path::new(path))?),
-        None => None,
-    };
+    let teachers = teachers(&state)?;
     tracing::info!(
         "going on at epoch {}, batch {}",
         state.epoch + 1,
         state.batch
     );
-    let trainer = Trainer::resume(folder, &loaded.dataset, teacher, device)?;
+    let trainer = Trainer::resume(folder, &loaded.dataset, &teachers, device)?;
     drive(trainer, every)
+}
+
+/// The networks that a run learns from.
+pub(super) fn teachers(state: &RunState) -> Result<Vec<Checkpoint>> {
+    let load = |path| Ok(Checkpoint::load(Path::new(path))?);
+    state.teachers.iter().map(load).collect()
 }
 
 fn drive(mut trainer: Trainer<'_>, every: Duration) -> Result<Outcome> {

@@ -166,12 +166,12 @@ impl Work<'_> {
         let train = |source| CrossvalError::Train { fold, source };
         let mut trainer = if folder.join(LAST_FILE).exists() {
             tracing::info!("fold {fold}: going on");
-            Trainer::resume(&folder, &own, None, self.device).map_err(train)?
+            Trainer::resume(&folder, &own, &[], self.device).map_err(train)?
         } else {
             let setup = Setup {
                 start: self.start.clone(),
                 options: plan.train.clone(),
-                teacher: None,
+                teachers: Vec::new(),
                 data: format!("{}, fold {fold} of {}", plan.data, plan.folds),
             };
             Trainer::start(&folder, &own, setup, self.device).map_err(train)?

@@ -69,7 +69,7 @@ pub(super) fn check_targets(
     if taught && options.loss.distill_crops.is_some() && options.augment.mixup > 0.0 {
         return Err(TrainError::Option {
             field: "loss.distill_crops",
-            problem: "does not go with augment.mixup: the teacher sees no mixed images".into(),
+            problem: "does not go with augment.mixup: a teacher sees no mixed images".into(),
         });
     }
     if dataset.targets().map(Targets::kind) != Some(TargetKind::AnyOf) {

@@ -17,8 +17,9 @@ pub struct RunState {
     pub data: String,
     /// Fingerprint of the data, so that a changed file is noticed.
     pub data_sha256: String,
-    /// Path of the teacher, if any.
-    pub teacher: Option<String>,
+    /// Paths of the teachers.
+    #[serde(rename = "teacher", deserialize_with = "none_one_or_more")]
+    pub teachers: Vec<String>,
     /// Epochs done.
     pub epoch: usize,
     /// Batches done in the current epoch.
@@ -43,6 +44,21 @@ pub struct RunState {
     pub metrics_bytes: u64,
     /// Length of the event file at this moment.
     pub events_bytes: u64,
+}
+
+/// Builds that knew one teacher at most wrote its path or null.
+fn none_one_or_more<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Paths {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Option::deserialize(from)? {
+        None => Vec::new(),
+        Some(Paths::One(path)) => vec![path],
+        Some(Paths::More(paths)) => paths,
+    })
 }
 
 /// The best epoch so far.
@@ -82,7 +98,7 @@ impl RunState {
             options,
             data,
             data_sha256,
-            teacher: None,
+            teachers: Vec::new(),
             epoch: 0,
             batch: 0,
             step: 0,

@@ -47,7 +47,7 @@ fn begin<'a>(
     let setup = Setup {
         start: start(faces),
         options,
-        teacher: None,
+        teachers: Vec::new(),
         data: "synth:5:105".into(),
     };
     Trainer::start(folder, faces, setup, &Device::Cpu)
@@ -122,7 +122,7 @@ fn every_rule_and_schedule_goes_on_as_if_it_had_not_been_stopped() {
                 break;
             }
             sessions += 1;
-            trainer = Trainer::resume(&parts, &faces, None, &Device::Cpu).unwrap();
+            trainer = Trainer::resume(&parts, &faces, &[], &Device::Cpu).unwrap();
         }
         assert!(sessions > 4, "{sessions}");
         // not assert_eq: nobody wants to read the numbers
@@ -167,7 +167,7 @@ fn a_run_that_does_not_improve_ends_early_and_stays_ended() {
         .run(&mut |_| true)
         .unwrap();
     assert!(outcome.finished && outcome.epochs < 50, "{outcome:?}");
-    let mut again = Trainer::resume(folder.path(), &faces, None, &Device::Cpu).unwrap();
+    let mut again = Trainer::resume(folder.path(), &faces, &[], &Device::Cpu).unwrap();
     let mut steps = 0;
     let same = again.run(&mut |_| {
         steps += 1;
@@ -210,7 +210,7 @@ fn a_teacher_that_saw_each_image_once_teaches_unvaried_images_the_same() {
         let setup = Setup {
             start: start(&faces),
             options,
-            teacher: Some((teacher, "teacher".into())),
+            teachers: vec![(teacher, "teacher".into())],
             data: "synth:5:105".into(),
         };
         let mut trainer = Trainer::start(folder.path(), &faces, setup, &Device::Cpu).unwrap();
@@ -224,6 +224,57 @@ fn a_teacher_that_saw_each_image_once_teaches_unvaried_images_the_same() {
         assert!(gap < 1e-4, "{name}: {gap}");
     }
     assert_ne!(trained(Some(Crops::Ten)), once);
+}
+
+#[test]
+fn teachers_say_the_mean_of_what_each_says() {
+    let faces = faces();
+    let other = {
+        let mut other = start(&faces);
+        other.network = init::fresh(other.network.graph, 99);
+        other
+    };
+    let trained = |teachers: &[&Checkpoint]| {
+        let folder = tempfile::tempdir().unwrap();
+        let with_paths = |teacher: &&Checkpoint| ((*teacher).clone(), "teacher".into());
+        let setup = Setup {
+            start: start(&faces),
+            options: options(1),
+            teachers: teachers.iter().map(with_paths).collect(),
+            data: "synth:5:105".into(),
+        };
+        let mut trainer = Trainer::start(folder.path(), &faces, setup, &Device::Cpu).unwrap();
+        trainer.run(&mut |_| true).unwrap();
+        let (checkpoint, state, _) = ended(folder.path());
+        assert_eq!(state.teachers.len(), teachers.len());
+        checkpoint.network.weights
+    };
+    let own = start(&faces);
+    let [one, two, both] = [
+        trained(&[&own]),
+        trained(&[&other]),
+        trained(&[&own, &other]),
+    ];
+    assert_eq!(trained(&[&own, &own]), one);
+    assert_eq!(trained(&[&other, &own]), both);
+    assert!(both != one && both != two);
+}
+
+#[test]
+fn a_state_names_no_teacher_one_or_more() {
+    let state = RunState::start(options(1), "faces".into(), "00".into());
+    let mut json = serde_json::to_value(&state).unwrap();
+    for (written, read) in [
+        (serde_json::json!(null), vec![]),
+        (serde_json::json!("a"), vec!["a"]),
+        (serde_json::json!(["a", "b"]), vec!["a", "b"]),
+    ] {
+        json["teacher"] = written;
+        let state: RunState = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(state.teachers, read);
+    }
+    json["teacher"] = serde_json::json!(7);
+    assert!(serde_json::from_value::<RunState>(json).is_err());
 }
 
 /// The state of a run as builds before the other optimisers wrote it.
@@ -274,7 +325,7 @@ fn a_damaged_optimiser_state_is_named() {
     let (checkpoint, state, mut moments) = Checkpoint::load_run(&last).unwrap();
     moments.second.remove("features.0.weight");
     checkpoint.save_run(&last, &state, &moments).unwrap();
-    let error = Trainer::resume(folder.path(), &faces, None, &Device::Cpu)
+    let error = Trainer::resume(folder.path(), &faces, &[], &Device::Cpu)
         .err()
         .unwrap();
     assert!(

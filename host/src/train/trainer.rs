@@ -10,7 +10,7 @@ use super::any_of::any_of;
 use super::center::CenterHead;
 use super::fit::{check_data, check_targets, check_teacher, fingerprint, splits};
 use super::loss::cross_entropy;
-use super::teacher::Teacher;
+use super::teacher::Teachers;
 use super::watch::Validated;
 use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
 use crate::checkpoint::{Checkpoint, Moments};
@@ -46,8 +46,8 @@ pub struct Setup {
     pub start: Checkpoint,
     /// The run's choices.
     pub options: TrainOptions,
-    /// A network to learn from besides the labels, and its path.
-    pub teacher: Option<(Checkpoint, PathBuf)>,
+    /// Networks to learn from besides the labels, and their paths.
+    pub teachers: Vec<(Checkpoint, PathBuf)>,
     /// Where the data came from, as given.
     pub data: String,
 }
@@ -96,7 +96,7 @@ pub struct Trainer<'a> {
     params: Params,
     optimizer: Optimizer,
     center: Option<CenterHead>,
-    teacher: Option<Teacher>,
+    teachers: Teachers,
     save_every: Duration,
     session: Session,
 }
@@ -112,7 +112,7 @@ impl<'a> Trainer<'a> {
     /// Starts a run in a new folder.
     ///
     /// # Errors
-    /// When the options, the data, the teacher or the folder do not fit.
+    /// When the options, the data, a teacher or the folder do not fit.
     pub fn start(
         folder: &Path,
         dataset: &'a Dataset,
@@ -121,9 +121,9 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, TrainError> {
         setup.options.validate()?;
         let mut state = RunState::start(setup.options, setup.data, fingerprint(dataset));
-        state.teacher = setup.teacher.as_ref().map(|(_, p)| p.display().to_string());
-        let teacher = setup.teacher.map(|(teacher, _)| teacher);
-        Self::assemble(dataset, setup.start, state, None, teacher, device, |_| {
+        let (teachers, paths): (Vec<_>, Vec<_>) = setup.teachers.into_iter().unzip();
+        state.teachers = paths.iter().map(|p| p.display().to_string()).collect();
+        Self::assemble(dataset, setup.start, state, None, &teachers, device, |_| {
             RunFolder::create(folder)
         })
     }
@@ -131,11 +131,11 @@ impl<'a> Trainer<'a> {
     /// Goes on with the run in `folder`.
     ///
     /// # Errors
-    /// When there is no run, or the data or the teacher are not the run's.
+    /// When there is no run, or the data or the teachers are not the run's.
     pub fn resume(
         folder: &Path,
         dataset: &'a Dataset,
-        teacher: Option<Checkpoint>,
+        teachers: &[Checkpoint],
         device: &Device,
     ) -> Result<Self, TrainError> {
         let last = folder.join(LAST_FILE);
@@ -146,11 +146,15 @@ impl<'a> Trainer<'a> {
                 state.data
             )));
         }
-        if state.teacher.is_some() != teacher.is_some() {
-            return Err(TrainError::Teacher("the run has one and needs it".into()));
+        if state.teachers.len() != teachers.len() {
+            return Err(TrainError::Teacher(format!(
+                "the run has {}, {} given",
+                state.teachers.len(),
+                teachers.len()
+            )));
         }
         let moments = Some((last, moments));
-        Self::assemble(dataset, start, state, moments, teacher, device, |state| {
+        Self::assemble(dataset, start, state, moments, teachers, device, |state| {
             RunFolder::resume(folder, state.metrics_bytes, state.events_bytes)
         })
     }
@@ -161,12 +165,12 @@ impl<'a> Trainer<'a> {
         start: Checkpoint,
         state: RunState,
         moments: Option<(PathBuf, Moments)>,
-        teacher: Option<Checkpoint>,
+        teachers: &[Checkpoint],
         device: &Device,
         folder: impl FnOnce(&RunState) -> Result<RunFolder, TrainError>,
     ) -> Result<Self, TrainError> {
         check_data(dataset, &start)?;
-        if let Some(teacher) = &teacher {
+        for teacher in teachers {
             check_teacher(teacher, &start)?;
         }
         let options = &state.options;
@@ -212,7 +216,7 @@ impl<'a> Trainer<'a> {
                 .map_err(|problem| TrainError::RunFile { path, problem })?;
         }
         let weighted = !class_weights.is_empty();
-        check_targets(dataset, &state.options, weighted, teacher.is_some())?;
+        check_targets(dataset, &state.options, weighted, !teachers.is_empty())?;
         let session = Session {
             started: Instant::now(),
             seconds_before: state.seconds,
@@ -222,18 +226,16 @@ impl<'a> Trainer<'a> {
         if precision.or_f32() != precision {
             tracing::warn!("this processor has no fast bfloat16: training in f32");
         }
-        let teacher = match teacher {
-            Some(teacher) => {
-                let engine = device.engine(teacher.network.graph.clone(), precision);
-                let crops = options.loss.distill_crops;
-                let teacher = Teacher::new(&teacher, engine, crops, dataset, &training)?;
-                Some(teacher)
-            }
-            None => None,
-        };
+        let teachers = Teachers::new(
+            teachers,
+            |graph| device.engine(graph, precision),
+            options.loss.distill_crops,
+            dataset,
+            &training,
+        )?;
         Ok(Self {
             engine: device.engine(network.graph, precision),
-            teacher,
+            teachers,
             dataset,
             training,
             validation,
@@ -315,10 +317,7 @@ impl<'a> Trainer<'a> {
             Some(head) => head.split(&rows),
             None => (rows, Vec::new()),
         };
-        let taught = match &mut self.teacher {
-            Some(teacher) => Some(teacher.logits(batch)?),
-            None => None,
-        };
+        let taught = self.teachers.logits(batch)?;
         let classes = self.dataset.labels().len();
         let mut loss = match self.dataset.targets().map(Targets::kind) {
             Some(TargetKind::AnyOf) => any_of(classes, &logits, &batch.targets),

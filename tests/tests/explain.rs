@@ -156,6 +156,32 @@ print(json.dumps({
 }
 
 #[test]
+fn a_mean_of_weights_is_a_network_with_the_history_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("mean.safetensors").display().to_string();
+    let own = checkpoint();
+    tools(["average", &own, &own, "--out", &out]).success();
+    let ask = |file: &str| {
+        let said = tools(["eval", file, "synth:7:70", "--split", "Training", "--json"]).success();
+        serde_json::from_str::<Value>(&said).unwrap()
+    };
+    assert_eq!(ask(&own)["confusion"], ask(&out)["confusion"]);
+    let mean = fs::read(&out).unwrap();
+    let names = format!("fer-tools average {own} {own} --out {out}");
+    assert!(
+        mean.windows(names.len()).any(|w| w == names.as_bytes()),
+        "{names}"
+    );
+
+    let zoo = skip::root().join("models/zoo/vgg19-tiny/checkpoint.safetensors");
+    let other = zoo.display().to_string();
+    tools(["average", &own, &other, "--out", &out]).refused(1, &["network 2", "structure"]);
+    tools(["average", &own, "--out", &out]).refused(2, &["<CHECKPOINT>"]);
+    // what was there before is still there
+    assert_eq!(fs::read(&out).unwrap(), mean);
+}
+
+#[test]
 fn a_model_and_its_exported_files_make_an_ensemble() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("said.npz");

@@ -1,5 +1,6 @@
 //! The command line: parse, validate, call the library, print. One file a subcommand.
 
+mod average;
 mod compute;
 mod crossval;
 mod data;
@@ -56,6 +57,7 @@ enum Command {
     Explain(explain::Args),
     Embed(embed::Args),
     Ensemble(ensemble::Args),
+    Average(average::Args),
     Models(models::Args),
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Ensemble(args) => ensemble::run(args),
+        Command::Average(args) => average::run(args),
         Command::Models(args) => models::run(args),
     };
     exit::code(result)

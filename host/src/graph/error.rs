@@ -27,6 +27,12 @@ pub enum GraphError {
         /// The shape its node needs.
         expected: Vec<usize>,
     },
+    /// A network that cannot be averaged with the first.
+    #[error("network {number} has another structure than the first")]
+    Unlike {
+        /// Its number, from 1.
+        number: usize,
+    },
     /// Nothing in the graph drops features.
     #[error("the network has no dropout to change")]
     NoDropout,

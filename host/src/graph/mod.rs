@@ -1,6 +1,7 @@
 //! Networks as data: the graph, the builders that make one, and the passes over it.
 
 mod array;
+mod average;
 pub mod build;
 pub mod count;
 mod error;
@@ -14,6 +15,7 @@ mod ir;
 mod shape;
 
 pub use array::{Array, Weights};
+pub use average::average;
 pub use error::GraphError;
 pub use extent::Border;
 pub use grow::grow;

@@ -22,7 +22,7 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 #[expect(
     unsafe_code,
-    reason = "no safe library has these instructions; `benches/train_step.rs` shows a third more than the speed of f32"
+    reason = "no safe library has these instructions; `benches/train_step.rs` shows two thirds more than the speed of f32"
 )]
 mod avx512;
 

@@ -272,7 +272,7 @@ fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> 
         "recipe": recipe,
         "from": name(&new.from),
         "grow": name(&new.grow),
-        "distill": distill,
+        "distill": (!distill.is_empty()).then_some(distill),
     }))
 }
 

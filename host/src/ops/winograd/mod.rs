@@ -77,32 +77,24 @@ impl Tiles {
 pub struct Layout {
     /// Channels of a block.
     block: usize,
-    /// Numbers from a tile to the next.
-    stride: usize,
-    /// Numbers from a block to the next.
-    blocks: usize,
-    /// Numbers of a point.
-    point: usize,
     /// Channels, rounded up to whole blocks.
     channels: usize,
+    /// Tiles that there is room for.
+    tiles: usize,
+    /// Numbers of a point.
+    point: usize,
 }
 
 impl Layout {
-    /// Blocks one behind the other.
+    /// For numbers of type `T`.
     fn new<T>(block: usize, channels: usize, tiles: usize) -> Self {
-        Self::apart::<T>(block, channels, tiles, block)
-    }
-
-    /// The tiles of a block lie `stride` numbers apart.
-    fn apart<T>(block: usize, channels: usize, tiles: usize, stride: usize) -> Self {
-        let (blocks, channels) = (stride * tiles, channels.next_multiple_of(block));
+        let channels = channels.next_multiple_of(block);
         Self {
             block,
-            stride,
-            blocks,
-            // the sixteen points of a tile should not fall into one set of the cache
-            point: odd_lines::<T>(channels / block * blocks),
             channels,
+            tiles,
+            // the sixteen points of a tile should not fall into one set of the cache
+            point: odd_lines::<T>(channels * tiles),
         }
     }
 
@@ -112,6 +104,6 @@ impl Layout {
 
     /// Where [`LANES`] channels from `channel` on of a tile are, in each point.
     fn at(&self, tile: usize, channel: usize) -> usize {
-        channel / self.block * self.blocks + tile * self.stride + channel % self.block
+        (channel / self.block * self.tiles + tile) * self.block + channel % self.block
     }
 }

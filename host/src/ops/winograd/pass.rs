@@ -47,11 +47,14 @@ pub(in crate::ops) fn pack<E: Points>(
                             kernel_points(&taps, points, STEP * COLUMNS, d * COLUMNS + column);
                         }
                     }
-                    let begin = first * COLUMNS / E::ROWS;
+                    let begin = first * COLUMNS / E::KERNEL_ROWS;
                     let rows = points.chunks_exact(STEP * COLUMNS);
                     for (rows, kernels) in rows.zip(kernels.chunks_exact_mut(point)) {
-                        let len = (kernels.len() - begin).min(STEP * COLUMNS / E::ROWS);
-                        E::keep(&rows[..len * E::ROWS], &mut kernels[begin..begin + len]);
+                        let len = (kernels.len() - begin).min(STEP * COLUMNS / E::KERNEL_ROWS);
+                        E::keep(
+                            &rows[..len * E::KERNEL_ROWS],
+                            &mut kernels[begin..begin + len],
+                        );
                     }
                 }
             });
@@ -60,7 +63,7 @@ pub(in crate::ops) fn pack<E: Points>(
 
 /// Kernel numbers of a point in a block of columns.
 fn point_len<E: Points>(depth: usize) -> usize {
-    depth.next_multiple_of(E::DEPTH) * COLUMNS / E::ROWS
+    depth.next_multiple_of(E::DEPTH) * COLUMNS / E::KERNEL_ROWS
 }
 
 /// The kernels of [`LANES`] columns at a depth, tap by tap, zero where there are none.
@@ -145,7 +148,15 @@ pub(in crate::ops) fn pass<E: Points>(
                         let pixels = &mut target[begin..begin + lines * w * columns];
                         begin += pixels.len();
                         let first = at * tiles.across;
-                        output_pixels(m, sums, first, tiles, block.clone(), bias, columns, pixels);
+                        output_pixels(
+                            (m, sums),
+                            first,
+                            tiles,
+                            block.clone(),
+                            bias,
+                            columns,
+                            pixels,
+                        );
                     }
                 }
             });

@@ -12,7 +12,7 @@ pub trait Points: Element {
     /// What kernels are kept as.
     type Kernel: Copy + Default + Send + Sync + std::fmt::Debug;
     /// Rows of a kernel's numbers in one of those.
-    const ROWS: usize;
+    const KERNEL_ROWS: usize;
     /// Depth is rounded up to a multiple of this, with zeros.
     const DEPTH: usize;
     /// Tiles are rounded up to a multiple of this; what is added is ignored.
@@ -37,7 +37,7 @@ pub trait Points: Element {
 
 impl Points for f32 {
     type Kernel = Self;
-    const ROWS: usize = 1;
+    const KERNEL_ROWS: usize = 1;
     const DEPTH: usize = LANES;
     const TILES: usize = ROWS;
 
@@ -62,7 +62,7 @@ impl Points for f32 {
 impl Points for Bf16 {
     /// A pair of rows.
     type Kernel = u32;
-    const ROWS: usize = 2;
+    const KERNEL_ROWS: usize = 2;
     const DEPTH: usize = bf16::DEPTH;
     const TILES: usize = bf16::BLOCK;
 
@@ -73,7 +73,7 @@ impl Points for Bf16 {
 
     fn inputs(depth: usize, tiles: usize) -> Layout {
         let depth = depth.next_multiple_of(bf16::DEPTH);
-        Layout::apart::<Self>(depth, depth, tiles, depth)
+        Layout::new::<Self>(depth, depth, tiles)
     }
 
     fn keep(rows: &[f32], kernels: &mut [u32]) {
@@ -83,7 +83,7 @@ impl Points for Bf16 {
     fn multiply_tiles(v: &[Self], order: Layout, tiles: usize, u: &[u32], m: &mut [f32]) {
         let unit = unit();
         for tile in (0..tiles).step_by(bf16::BLOCK) {
-            let v = (&v[tile * order.stride..], order.stride);
+            let v = (&v[tile * order.block..], order.block);
             let m = (&mut m[tile * COLUMNS..], COLUMNS);
             let wanted = [tiles - tile, COLUMNS];
             unit.multiply(v, u, order.channels / bf16::DEPTH, m, wanted, true);

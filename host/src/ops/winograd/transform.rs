@@ -56,7 +56,7 @@ wide! {
                 let c = column(lines, Some(x), channels, &here);
                 let d = column(lines, Some(x + 1), channels, &here);
                 left = [c, d];
-                let points = &mut points[begin + tile * layout.stride..];
+                let points = &mut points[begin + tile * layout.block..];
                 for y in 0..4 {
                     put(input(a[y], b[y], c[y], d[y]), &mut points[4 * y * layout.point..], layout.point);
                 }
@@ -82,7 +82,7 @@ wide! {
                 let [x, next] = [Some(2 * tile), Some(2 * tile + 1)];
                 let a = gradient(pixel(upper, x, channels, &here), pixel(lower, x, channels, &here));
                 let b = gradient(pixel(upper, next, channels, &here), pixel(lower, next, channels, &here));
-                let points = &mut points[begin + tile * layout.stride..];
+                let points = &mut points[begin + tile * layout.block..];
                 for y in 0..4 {
                     put(gradient(a[y], b[y]), &mut points[4 * y * layout.point..], layout.point);
                 }
@@ -93,8 +93,7 @@ wide! {
     /// `Aᵀ m A + bias` of a block of channels of every tile of one tile row, from `first` on, to that row's pixels of
     /// `channels` numbers; of the last tiles of an odd map only what lies on it.
     pub(super) fn output_pixels<'a, E: Element>(
-        points: &'a [f32],
-        layout: Layout,
+        sums: (&'a [f32], Layout),
         first: usize,
         tiles: Tiles,
         block: Range<usize>,
@@ -102,13 +101,13 @@ wide! {
         channels: usize,
         pixels: &'a mut [E],
     ) {
-        let w = tiles.size[1];
+        let ((points, layout), w) = (sums, tiles.size[1]);
         for channel in block.clone().step_by(LANES) {
             let here = channel..block.end.min(channel + LANES);
             let shift = bias.map_or([0.0; LANES], |bias| load(&bias[here.clone()]));
             let begin = layout.at(first, channel - block.start);
             for tile in 0..tiles.across {
-                let points = &points[begin + tile * layout.stride..];
+                let points = &points[begin + tile * layout.block..];
                 let a = output(get(points, layout.point, 0));
                 let b = output(get(points, layout.point, 1));
                 let c = output(get(points, layout.point, 2));

@@ -4,15 +4,19 @@
 //! The moments are drawn by seed as fractions of the uninterrupted run's duration, so they fall into
 //! start-up, steps, saving, validation and resuming as these come. Which of them a moment hits depends
 //! on the machine's speed; what must come out does not.
+//!
+//! A signal that only asks loses nothing at all, and the exit code tells it from the end of the run.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fer_tests::program::{Ran, program};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -74,6 +78,102 @@ fn thirty_kills_change_nothing() {
         seed: 4,
     };
     check(folder.path(), &adam);
+}
+
+#[test]
+fn an_interrupted_run_is_saved_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = Case {
+        name: "whole",
+        flags: "synth:7:420 --arch vgg11 --width 0.05 --channels 1 --epochs 2 --batch 16",
+        interval: "1000",
+        kills: 0,
+        seed: 0,
+    };
+    let whole = folder.path().join(case.name);
+    Ran::of(&mut start(&case, &whole)).success();
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let stopped = folder.path().join(signal.as_str());
+        interrupted(&mut start(&case, &stopped), signal).refused(
+            code,
+            &["saved", "fer-tools train --resume", signal.as_str()],
+        );
+        let run = &Stored::read(&stopped, "last.safetensors").state["run"];
+        // nothing but the signal had this saved: the first epoch is not over
+        assert_eq!(run["epoch"], 0);
+        assert!(run["batch"].as_u64() > Some(0), "{run}");
+        Ran::of(&mut go_on(&case, &stopped)).success();
+        same_run(&stopped, &whole);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_all_seeds_folds_and_stages() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = folder.path().join("small.toml");
+    let network = "[network]\nname = \"vgg11\"\nwidth = 0.05\nchannels = 1\n";
+    let train = "epochs = 2\nbatch = 16\n";
+    fs::write(&recipe, format!("{network}[train]\n{train}")).unwrap();
+    let plan = folder.path().join("plan.toml");
+    let stages = format!(
+        "name = \"small\"\ndata = \"synth:7:420\"\n{network}[train]\n{train}\
+         [prune]\ntarget = {{ percent = 0.3 }}\n[fine_tune]\n{train}"
+    );
+    fs::write(&plan, stages).unwrap();
+    let (recipe, plan) = (recipe.display(), plan.display());
+    for (name, line) in [
+        (
+            "seeds",
+            format!("train synth:7:420 --recipe {recipe} --seeds 1,2"),
+        ),
+        (
+            "folds",
+            format!(
+                "crossval run synth:7:420 --rule stratified --recipe {recipe} --folds 3 --jobs 2"
+            ),
+        ),
+        ("stages", format!("pipeline {plan}")),
+    ] {
+        let out = folder.path().join(name);
+        let mut command = program("fer-tools");
+        command.args(line.split_whitespace()).arg("--out").arg(&out);
+        interrupted(&mut command, Signal::SIGINT).refused(130, &["interrupted, and saved"]);
+        let runs = fs::read_dir(&out).unwrap().filter_map(|entry| {
+            let last = entry.unwrap().path().join("last.safetensors");
+            last.exists().then_some(())
+        });
+        let started = if name == "folds" { 1..=2 } else { 1..=1 };
+        assert!(started.contains(&runs.count()), "{name}: more was started");
+        Ran::of(&mut command).success();
+    }
+}
+
+/// Runs a command, and sends it the signal as soon as it says that it begins to train.
+fn interrupted(command: &mut Command, signal: Signal) -> Ran {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = String::new();
+    while log.read_line(&mut stderr).unwrap() > 0 {
+        let line = stderr.lines().last().unwrap_or_default();
+        if ["parameters", ": starting"]
+            .iter()
+            .any(|w| line.contains(w))
+        {
+            kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+            break;
+        }
+    }
+    log.read_to_string(&mut stderr).unwrap();
+    Ran {
+        code: child.wait().unwrap().code(),
+        stdout: String::new(),
+        stderr,
+    }
 }
 
 /// Runs a case uninterrupted and with kills, and compares; returns the uninterrupted run's folder.

@@ -18,6 +18,7 @@ use fer_tools::train::fingerprint;
 use super::compute::Compute;
 use super::eval::{CropsName, is_png};
 use super::exit::{Configuration, Usage};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
 use super::train;
@@ -165,6 +166,7 @@ fn run_folds(args: &RunArgs) -> Result<()> {
         save_every: args.compute.save_every(),
     };
     let several = args.jobs.get() > 1;
+    let interrupt = Interrupt::listen()?;
     let progress = Progress::new();
     work.run(&args.out, &chosen, args.jobs.get(), &|fold, report| {
         // one bar cannot show several folds; their epochs are told all the same
@@ -172,7 +174,9 @@ fn run_folds(args: &RunArgs) -> Result<()> {
             let _fold = tracing::info_span!("fold", n = fold).entered();
             progress.show(report);
         }
+        interrupt.is_quiet()
     })?;
+    interrupt.check("the same command")?;
     match merge(std::slice::from_ref(&args.out)) {
         Ok((plan, results)) => args.shown.show(&plan, &results),
         Err(CrossvalError::Missing { missing, all }) => {

@@ -1,10 +1,12 @@
-//! From an error to an exit code: 0 done, 1 the work failed, 2 wrong usage, 78 wrong configuration.
+//! From an error to an exit code: 0 done, 1 the work failed, 2 wrong usage, 78 wrong configuration, 130 and 143 a signal.
 
 use std::process::ExitCode;
 
 use fer_models::ModelError;
 use fer_tools::judge::JudgeError;
 use fer_tools::train::TrainError;
+
+use super::interrupt::Interrupted;
 
 /// A recipe, manifest or pipeline file that cannot be meant.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,10 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         // the reader of our output has seen enough
         return ExitCode::SUCCESS;
+    }
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        tracing::warn!("{interrupted}");
+        return ExitCode::from(interrupted.code());
     }
     tracing::error!("{error:#}");
     let any = |test: &dyn Fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(test);

@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod export;
 mod import;
+mod interrupt;
 mod models;
 mod pipeline;
 mod progress;

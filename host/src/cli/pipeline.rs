@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::exit::Configuration;
 use super::export::{Export, print_exported};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::{recipe, train};
 
@@ -104,6 +105,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         tile: train::input_of(Some(&plan.network)).tile,
         ..LoadOptions::default()
     };
+    let interrupt = Interrupt::listen()?;
     let dataset = data::open(&plan.data, &load)?.dataset;
     let path = |name: &str| args.out.join(name);
     let command = format!(
@@ -112,7 +114,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         args.out.display()
     );
 
-    let teacher = stage("train", &path("train"), &dataset, || {
+    let teacher = stage("train", &path("train"), &dataset, &interrupt, || {
         let mut start = train::fresh(Some(&plan.network), plan.train.seed, dataset.labels())?;
         start.history.commands.push(command.clone());
         Ok(Setup {
@@ -133,18 +135,24 @@ pub(crate) fn run(args: Args) -> Result<()> {
         checkpoint.save(&pruned)?;
     }
 
-    let tuned = stage("fine-tune", &path("fine-tune"), &dataset, || {
-        let distill = plan.fine_tune.distill;
-        Ok(Setup {
-            start: Checkpoint::load(&pruned)?,
-            options: fine_tune.clone(),
-            teachers: match distill {
-                true => vec![(Checkpoint::load(&teacher)?, teacher.clone())],
-                false => Vec::new(),
-            },
-            data: plan.data.clone(),
-        })
-    })?;
+    let tuned = stage(
+        "fine-tune",
+        &path("fine-tune"),
+        &dataset,
+        &interrupt,
+        || {
+            let distill = plan.fine_tune.distill;
+            Ok(Setup {
+                start: Checkpoint::load(&pruned)?,
+                options: fine_tune.clone(),
+                teachers: match distill {
+                    true => vec![(Checkpoint::load(&teacher)?, teacher.clone())],
+                    false => Vec::new(),
+                },
+                data: plan.data.clone(),
+            })
+        },
+    )?;
 
     let model = path("model");
     if model.join(MANIFEST_FILE).exists() {
@@ -166,6 +174,7 @@ fn stage(
     name: &str,
     folder: &Path,
     dataset: &Dataset,
+    interrupt: &Interrupt,
     setup: impl FnOnce() -> Result<Setup>,
 ) -> Result<PathBuf> {
     let best = folder.join(BEST_FILE);
@@ -173,9 +182,9 @@ fn stage(
     let progress = Progress::new();
     let observer: &mut Observer<'_> = &mut |report| {
         progress.show(report);
-        true
+        interrupt.is_quiet()
     };
-    if last.exists() {
+    let outcome = if last.exists() {
         let (_, state, _) = Checkpoint::load_run(&last)?;
         if state.finished() {
             tracing::info!("{name}: done before");
@@ -183,10 +192,13 @@ fn stage(
         }
         tracing::info!("{name}: going on at epoch {}", state.epoch + 1);
         let teachers = train::teachers(&state)?;
-        Trainer::resume(folder, dataset, &teachers, &Device::Cpu)?.run(observer)?;
+        Trainer::resume(folder, dataset, &teachers, &Device::Cpu)?.run(observer)?
     } else {
         tracing::info!("{name}: starting");
-        Trainer::start(folder, dataset, setup()?, &Device::Cpu)?.run(observer)?;
+        Trainer::start(folder, dataset, setup()?, &Device::Cpu)?.run(observer)?
+    };
+    if !outcome.finished {
+        interrupt.check("the same command")?;
     }
     Ok(best)
 }

@@ -20,6 +20,7 @@ use fer_tools::train::{
 
 use super::compute::Compute;
 use super::exit::{Configuration, Usage};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::recipe::{self, Recipe};
 use super::seeds;
@@ -201,13 +202,44 @@ pub(super) fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
+/// How runs are done, whatever they train.
+struct Way {
+    device: Device,
+    load: LoadOptions,
+    save_every: Duration,
+    interrupt: Interrupt,
+}
+
+impl Way {
+    /// Trains until it is done.
+    ///
+    /// # Errors
+    /// As the run, and [`Interrupted`](super::interrupt::Interrupted).
+    fn to_the_end(&self, mut trainer: Trainer<'_>, folder: &Path) -> Result<Outcome> {
+        trainer.save_every(self.save_every);
+        let progress = Progress::new();
+        let outcome = trainer.run(&mut |report| {
+            progress.show(report);
+            self.interrupt.is_quiet()
+        })?;
+        if !outcome.finished {
+            let go_on = format!("fer-tools train --resume {}", folder.display());
+            self.interrupt.check(&go_on)?;
+        }
+        Ok(outcome)
+    }
+}
+
 pub(crate) fn run(args: Args) -> Result<()> {
-    let device = args.compute.begin()?;
-    let load = LoadOptions {
-        skip_bad: args.compute.skip_bad,
-        ..LoadOptions::default()
+    let way = Way {
+        device: args.compute.begin()?,
+        load: LoadOptions {
+            skip_bad: args.compute.skip_bad,
+            ..LoadOptions::default()
+        },
+        save_every: args.compute.save_every(),
+        interrupt: Interrupt::listen()?,
     };
-    let every = args.compute.save_every();
     let (outcome, folder) = match (&args.resume, &args.data, &args.out) {
         (Some(folder), ..) if folder.join(SEEDS_FILE).exists() => {
             return Err(Usage(format!(
@@ -216,7 +248,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             ))
             .into());
         }
-        (Some(folder), ..) => (resume(folder, &load, &device, every)?, folder),
+        (Some(folder), ..) => (resume(folder, &way)?, folder),
         (None, Some(data), Some(folder)) => {
             let data = &args.votes.spec(data)?;
             let recipe = args.new.recipe(&args.tuning)?;
@@ -229,12 +261,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
                     |seed, folder| {
                         let mut recipe = recipe.clone();
                         recipe.train.seed = seed;
-                        start(new, recipe, data, folder, &load, &device, every)
+                        start(new, recipe, data, folder, &way)
                     },
-                    |folder| resume(folder, &load, &device, every),
+                    |folder| resume(folder, &way),
                 );
             }
-            let outcome = start(&args.new, recipe, data, folder, &load, &device, every)?;
+            let outcome = start(&args.new, recipe, data, folder, &way)?;
             (outcome, folder)
         }
         // clap asks for DATA and --out where there is no --resume
@@ -276,15 +308,7 @@ fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> 
     }))
 }
 
-fn start(
-    new: &NewRun,
-    recipe: Recipe,
-    data: &str,
-    folder: &Path,
-    load: &LoadOptions,
-    device: &Device,
-    every: Duration,
-) -> Result<Outcome> {
+fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> Result<Outcome> {
     if let Err(error) = recipe.train.validate() {
         return Err(match &new.recipe {
             Some(path) => Configuration(format!("{}: {error}", path.display())).into(),
@@ -301,7 +325,7 @@ fn start(
         .map_or_else(|| input_of(network).tile, |from| from.input.tile);
     let load = LoadOptions {
         tile,
-        ..load.clone()
+        ..way.load.clone()
     };
     let loaded = data::open(data, &load)?;
     let command = format!(
@@ -334,8 +358,8 @@ fn start(
         teachers,
         data: data.to_owned(),
     };
-    let trainer = Trainer::start(folder, &loaded.dataset, setup, device)?;
-    drive(trainer, every)
+    let trainer = Trainer::start(folder, &loaded.dataset, setup, &way.device)?;
+    way.to_the_end(trainer, folder)
 }
 
 /// What a fresh network reads; the published VGG19 where none is asked for.
@@ -382,11 +406,11 @@ fn grown(path: &Path, wide: Checkpoint) -> Result<Checkpoint> {
     Ok(Checkpoint { network, ..narrow })
 }
 
-fn resume(folder: &Path, load: &LoadOptions, device: &Device, every: Duration) -> Result<Outcome> {
+fn resume(folder: &Path, way: &Way) -> Result<Outcome> {
     let (checkpoint, state, _) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
     let load = LoadOptions {
         tile: checkpoint.input.tile,
-        ..load.clone()
+        ..way.load.clone()
     };
     let loaded = data::open(&state.data, &load)?;
     let teachers = teachers(&state)?;
@@ -395,21 +419,12 @@ fn resume(folder: &Path, load: &LoadOptions, device: &Device, every: Duration) -
         state.epoch + 1,
         state.batch
     );
-    let trainer = Trainer::resume(folder, &loaded.dataset, &teachers, device)?;
-    drive(trainer, every)
+    let trainer = Trainer::resume(folder, &loaded.dataset, &teachers, &way.device)?;
+    way.to_the_end(trainer, folder)
 }
 
 /// The networks that a run learns from.
 pub(super) fn teachers(state: &RunState) -> Result<Vec<Checkpoint>> {
     let load = |path| Ok(Checkpoint::load(Path::new(path))?);
     state.teachers.iter().map(load).collect()
-}
-
-fn drive(mut trainer: Trainer<'_>, every: Duration) -> Result<Outcome> {
-    trainer.save_every(every);
-    let progress = Progress::new();
-    Ok(trainer.run(&mut |report| {
-        progress.show(report);
-        true
-    })?)
 }

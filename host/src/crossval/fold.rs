@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,8 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     /// Trains the folds with the numbers `chosen`, from 1, `jobs` of them at once; those that are done
-    /// are passed over, those that were interrupted go on. `watch(fold, report)` is told every step.
+    /// are passed over, those that were interrupted go on. `watch(fold, report)` is told every step, and
+    /// says whether to go on; what is stopped is saved.
     ///
     /// # Errors
     /// The first fold that fails; the others are saved and stop.
@@ -117,26 +118,29 @@ impl Work<'_> {
         out: &Path,
         chosen: &[usize],
         jobs: usize,
-        watch: &(dyn Fn(usize, &StepReport) + Sync),
+        watch: &(dyn Fn(usize, &StepReport) -> bool + Sync),
     ) -> Result<(), CrossvalError> {
         let next = AtomicUsize::new(0);
+        let going = AtomicBool::new(true);
         let failed = Mutex::new(None);
-        let fails = || failed.lock().is_ok_and(|failed| failed.is_some());
         std::thread::scope(|scope| {
             for _ in 0..jobs.min(chosen.len()) {
                 scope.spawn(|| {
                     while let Some(&fold) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let watch = |report: &StepReport| {
-                            watch(fold, report);
-                            !fails()
+                            if !watch(fold, report) {
+                                going.store(false, Ordering::Relaxed);
+                            }
+                            going.load(Ordering::Relaxed)
                         };
-                        if fails() {
+                        if !going.load(Ordering::Relaxed) {
                             return;
                         }
-                        if let Err(error) = self.fold(out, fold, watch)
-                            && let Ok(mut first) = failed.lock()
-                        {
-                            first.get_or_insert(error);
+                        if let Err(error) = self.fold(out, fold, watch) {
+                            going.store(false, Ordering::Relaxed);
+                            if let Ok(mut first) = failed.lock() {
+                                first.get_or_insert(error);
+                            }
                         }
                     }
                 });
@@ -168,6 +172,7 @@ impl Work<'_> {
             tracing::info!("fold {fold}: going on");
             Trainer::resume(&folder, &own, &[], self.device).map_err(train)?
         } else {
+            tracing::info!("fold {fold}: starting");
             let setup = Setup {
                 start: self.start.clone(),
                 options: plan.train.clone(),

@@ -1,5 +1,7 @@
 //! `fer-tools quantize`: a checkpoint becomes a model folder in 8-bit integers, or in 16-bit floats.
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use clap::ValueEnum;
 use fer_models::{Calibration, Crops};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::compress::quantize::{
-    Calibrator, IntegerEngine, LayerCost, Method, Quantized, Recipe, Trial, keep_worst, search,
+    Calibrator, IntegerEngine, LayerCost, Method, Quantized, Recipe, keep_worst, search,
 };
 use fer_tools::compress::slim::Budget;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
@@ -22,11 +24,11 @@ use fer_tools::judge::{Candidate, evaluate_quantized};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 
 use super::eval::CropsName;
 use super::exit::Usage;
 use super::export::{centre_crops, facts, judged_split};
+use report::{Accuracies, Report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -205,35 +207,6 @@ impl Args {
     }
 }
 
-/// What is printed.
-#[derive(Debug, Serialize)]
-struct Report {
-    model: String,
-    split: String,
-    /// In the order tried; empty for f16.
-    trials: Vec<Trial>,
-    chosen: Option<usize>,
-    /// Each layer alone, the worst first, where some were to stay f32.
-    layers: Vec<LayerCost>,
-    kept_f32: Vec<String>,
-    accuracy: Accuracies,
-    bytes: usize,
-    /// The file that `fer-tools export` writes.
-    f32_bytes: usize,
-    verified_images: usize,
-    same_decision: usize,
-    logit_difference: f32,
-}
-
-/// Correct decisions, 0 to 1.
-#[derive(Debug, Serialize)]
-struct Accuracies {
-    f32_center: f64,
-    f32_ten: f64,
-    center: f64,
-    ten: f64,
-}
-
 pub(crate) fn run(args: Args) -> Result<()> {
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     let load = LoadOptions {
@@ -256,7 +229,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
-        write!(out, "{}", table(&report))?;
+        write!(out, "{}", report.table())?;
     }
     Ok(())
 }
@@ -441,73 +414,6 @@ impl Job<'_> {
             logit_difference: exported.agreement.difference,
         })
     }
-}
-
-/// The report for people.
-fn table(report: &Report) -> String {
-    let mut text = String::new();
-    if !report.layers.is_empty() {
-        text += &format!(
-            "{:<24} {:>14} {:>12} {:>9}\n",
-            "layer alone in int8", "multiply-adds", "logit error", "changed"
-        );
-        for layer in &report.layers {
-            let stays = report.kept_f32.contains(&layer.name);
-            text += &format!(
-                "{:<24} {:>14} {:>12.2e} {:>7.2} %{}\n",
-                layer.name,
-                layer.multiply_adds,
-                layer.distance.squared,
-                100.0 * layer.distance.changed,
-                if stays { "  stays f32" } else { "" }
-            );
-        }
-        text += "\n";
-    }
-    if !report.trials.is_empty() {
-        text += &format!(
-            "{:<44} {:>10} {:>12} {:>9}\n",
-            "recipe", report.split, "logit error", "changed"
-        );
-    }
-    for (i, trial) in report.trials.iter().enumerate() {
-        text += &format!(
-            "{:<44} {:>8.2} % {:>12.2e} {:>7.2} %{}\n",
-            trial.recipe,
-            100.0 * trial.accuracy,
-            trial.distance.squared,
-            100.0 * trial.distance.changed,
-            if report.chosen == Some(i) {
-                "  chosen"
-            } else {
-                ""
-            }
-        );
-    }
-    let a = &report.accuracy;
-    let line = |crops: &str, before: f64, after: f64| {
-        format!(
-            "{} {crops}: f32 {:.2} %, {} {:.2} % ({:+.2})\n",
-            report.split,
-            100.0 * before,
-            report.model,
-            100.0 * after,
-            100.0 * (after - before)
-        )
-    };
-    text += "\n";
-    text += &line("one crop", a.f32_center, a.center);
-    text += &line("ten crops", a.f32_ten, a.ten);
-    text += &format!(
-        "{}: {} bytes, 1/{:.2} of the {} in f32; tract decides the same on {} of {} images\n",
-        report.model,
-        report.bytes,
-        report.f32_bytes as f64 / report.bytes as f64,
-        report.f32_bytes,
-        report.same_decision,
-        report.verified_images
-    );
-    text.trim_start_matches('\n').to_owned()
 }
 
 #[cfg(test)]

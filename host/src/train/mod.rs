@@ -8,6 +8,7 @@ mod fit;
 mod freeze;
 mod layers;
 mod loss;
+mod moments;
 mod optimizer;
 mod options;
 mod penalty;

@@ -16,7 +16,7 @@ use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainErr
 use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::{Dataset, TargetKind, Targets};
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
-use crate::graph::{Array, Graph, Network, Weights};
+use crate::graph::{Graph, Network};
 use crate::loader::{Batch, Loader};
 use crate::predict;
 use crate::report::Evaluation;
@@ -456,14 +456,8 @@ impl<'a> Trainer<'a> {
     fn save(&mut self) -> Result<(), TrainError> {
         self.state.seconds = self.seconds();
         (self.state.metrics_bytes, self.state.events_bytes) = self.folder.lengths();
-        let averaged = !self.optimizer.average.is_empty();
         let evaluated = self.optimizer.evaluated(&self.params);
-        let moments = Moments {
-            weights: averaged.then(|| self.params.weights()),
-            velocity: named(&self.params, &self.optimizer.first),
-            second: named(&self.params, &self.optimizer.second),
-            centers: self.center.as_ref().map(|c| c.centers.values().clone()),
-        };
+        let moments = Moments::of(&self.params, &self.optimizer, self.center.as_ref());
         let path = self.folder.file(LAST_FILE);
         self.checkpoint(&evaluated)
             .save_run(&path, &self.state, &moments)?;
@@ -488,58 +482,6 @@ impl<'a> Trainer<'a> {
             images_per_second: speed,
             left: Duration::from_secs_f64(left.min(1e9)),
             epoch_metrics,
-        }
-    }
-}
-
-/// The optimiser's buffers by their tensors' names, without those that are empty.
-fn named(params: &Params, buffers: &[Vec<f32>]) -> Weights {
-    let kept = params.iter().zip(buffers).filter(|(_, b)| !b.is_empty());
-    kept.map(|(p, b)| (p.name.clone(), Array::new(p.shape.clone(), b.clone())))
-        .collect()
-}
-
-impl Moments {
-    /// Puts the state of a run where it was.
-    fn restore(
-        self,
-        params: &mut Params,
-        optimizer: &mut Optimizer,
-        center: Option<&mut CenterHead>,
-    ) -> Result<(), String> {
-        let buffers = optimizer.first.iter_mut().zip(&mut optimizer.second);
-        for (param, (first, second)) in params.iter_mut().zip(buffers) {
-            let saved = [
-                ("velocity", &self.velocity, first),
-                ("second", &self.second, second),
-            ];
-            for (group, saved, buffer) in saved {
-                if !buffer.is_empty() {
-                    let saved = saved.get(&param.name).map_or(&[][..], Array::data);
-                    if saved.len() != buffer.len() {
-                        return Err(format!(
-                            "{group}/{}: {} numbers, expected {}",
-                            param.name,
-                            saved.len(),
-                            buffer.len()
-                        ));
-                    }
-                    buffer.copy_from_slice(saved);
-                }
-            }
-            // checked against the graph when the file was read
-            if let Some(raw) = self.weights.as_ref().and_then(|w| w.get(&param.name)) {
-                param.value.copy_from_slice(raw.data());
-            }
-        }
-        let Some(head) = center else {
-            return Ok(());
-        };
-        let saved = self.centers.ok_or("no centers of the loss")?;
-        if head.centers.restore(saved) {
-            Ok(())
-        } else {
-            Err("the loss's centers are of another size".into())
         }
     }
 }

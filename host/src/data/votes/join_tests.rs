@@ -75,7 +75,7 @@ fn mixed_targets_are_mostly_the_label_and_only_training_images_have_them() {
             // happy faces alone have votes for happiness, so these add what they can
             (Split::Training, 3) => assert!(share > 0.95, "{share}"),
             // no face at all: any of the other six
-            (Split::Training, _) => assert!((0.72..0.8).contains(&share), "{share}"),
+            (Split::Training, _) => assert!((0.55..0.65).contains(&share), "{share}"),
             _ => assert_eq!(share, 1.0),
         }
     }

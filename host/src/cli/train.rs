@@ -274,9 +274,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
     };
     match outcome.best {
         Some(best) => tracing::info!(
-            "best validation accuracy {:.2} % at epoch {}: {}",
-            100.0 * best.accuracy,
+            "kept epoch {}, validation {:.2} %, loss {:.4}: {}",
             best.epoch,
+            100.0 * best.accuracy,
+            best.loss,
             folder.join(BEST_FILE).display()
         ),
         None => tracing::info!(

@@ -28,7 +28,7 @@ pub use fit::fingerprint;
 pub use freeze::Freeze;
 pub use loss::{BatchLoss, LossOptions, cross_entropy};
 pub use optimizer::{Betas, Clip, Optimizer, OptimizerOptions, Rule, RuleName};
-pub use options::TrainOptions;
+pub use options::{Keep, TrainOptions};
 pub use penalty::Penalty;
 pub use run_folder::{BEST_FILE, EVENTS_FILE, LAST_FILE, METRICS_FILE, RunFolder};
 pub use schedule::Schedule;

@@ -2,11 +2,41 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::watch::Validated;
 use super::{
-    Clip, EarlyStop, Freeze, LossOptions, OptimizerOptions, Penalty, Schedule, TrainError,
+    Best, Clip, EarlyStop, Freeze, LossOptions, OptimizerOptions, Penalty, Schedule, TrainError,
 };
 use crate::augment::Augment;
 use crate::graph::exec::Precision;
+
+/// Which epoch's network is the result of a run that has images to validate on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The one with the best validation accuracy.
+    #[default]
+    Accuracy,
+    /// The one with the least validation loss, which tells networks apart that are right about as many images.
+    Loss,
+    /// The last. Behind a rate that fell to nothing, and with averaged weights, nothing is left to choose but noise.
+    Last,
+}
+
+impl Keep {
+    /// Whether the epoch that was validated as `now` takes the place of `best`.
+    pub(super) fn prefers(self, now: &Validated, best: &Best) -> bool {
+        match self {
+            Self::Accuracy => now.accuracy > best.accuracy,
+            Self::Loss => now.loss < best.loss,
+            Self::Last => true,
+        }
+    }
+
+    /// States of runs by builds without the choice stay as they are.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// Everything that decides how a network is trained, apart from the network and the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +61,9 @@ pub struct TrainOptions {
     /// Stops before the epochs are over where the validation does not improve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<EarlyStop>,
+    /// The epoch whose network is the run's result.
+    #[serde(skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
     /// What is minimised.
     pub loss: LossOptions,
     /// How images differ from time to time.
@@ -56,6 +89,7 @@ impl Default for TrainOptions {
             freeze: Freeze::default(),
             penalty: Penalty::default(),
             stop: None,
+            keep: Keep::default(),
             loss: LossOptions::default(),
             augment: Augment::reference(),
             hold_out: true,

@@ -12,7 +12,7 @@ use crate::report::EventWriter;
 
 /// The run in progress, or as it ended.
 pub const LAST_FILE: &str = "last.safetensors";
-/// The network at its best validation accuracy.
+/// The network of the epoch that [`TrainOptions::keep`](super::TrainOptions::keep) asks for.
 pub const BEST_FILE: &str = "best.safetensors";
 /// One JSON object an epoch.
 pub const METRICS_FILE: &str = "metrics.jsonl";

@@ -33,7 +33,7 @@ pub struct RunState {
     pub correct: usize,
     /// Images of the current epoch so far.
     pub seen: usize,
-    /// Best validation accuracy so far, 0 to 1, and its epoch, from 1.
+    /// The epoch whose network is kept so far.
     pub best: Option<Best>,
     /// What watching the validation has come to.
     #[serde(default)]
@@ -68,8 +68,15 @@ pub struct Best {
     /// Validation accuracy, 0 to 1.
     #[serde(with = "bits")]
     pub accuracy: f64,
+    /// Validation loss; infinity in runs of builds that did not keep it.
+    #[serde(with = "bits", default = "unknown")]
+    pub loss: f64,
     /// The epoch, from 1.
     pub epoch: usize,
+}
+
+fn unknown() -> f64 {
+    f64::INFINITY
 }
 
 /// A number as the bits it is made of: a decimal may come back one bit off, and a resumed run would

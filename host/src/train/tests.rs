@@ -131,6 +131,43 @@ fn every_rule_and_schedule_goes_on_as_if_it_had_not_been_stopped() {
 }
 
 #[test]
+fn the_epoch_that_was_asked_for_is_kept() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |keep: Keep| {
+        let run = folder.path().join(format!("{keep:?}"));
+        let mut options = options(8);
+        options.keep = keep;
+        // a rate at which the numbers go up and down
+        options.schedule = Schedule::Constant { rate: 0.05 };
+        let outcome = begin(&run, &faces, options).unwrap().run(&mut |_| true);
+        let text = std::fs::read_to_string(run.join(METRICS_FILE)).unwrap();
+        let falls = text.lines().map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let number = |key: &str| line[key].as_f64().unwrap();
+            match keep {
+                Keep::Accuracy => -number("validation_accuracy"),
+                Keep::Loss => number("validation_loss"),
+                Keep::Last => -number("epoch"),
+            }
+        });
+        let falls: Vec<f64> = falls.collect();
+        let least = (0..falls.len()).min_by(|&a, &b| falls[a].total_cmp(&falls[b]));
+        let epoch = outcome.unwrap().best.unwrap().epoch;
+        assert_eq!(least.map(|at| at + 1), Some(epoch), "{keep:?}: {falls:?}");
+        let best = Checkpoint::load(&run.join(BEST_FILE)).unwrap();
+        let is_last = best.network.weights == ended(&run).0.network.weights;
+        assert_eq!(is_last, epoch == falls.len(), "{keep:?}");
+        epoch
+    };
+    let epochs = [Keep::Accuracy, Keep::Loss, Keep::Last].map(kept);
+    assert!(
+        epochs[0] != epochs[1] && epochs[1] != epochs[2],
+        "{epochs:?}"
+    );
+}
+
+#[test]
 fn frozen_layers_keep_every_bit_of_weights_and_statistics() {
     let faces = faces();
     let folder = tempfile::tempdir().unwrap();

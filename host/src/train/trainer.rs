@@ -384,22 +384,26 @@ impl<'a> Trainer<'a> {
             scalars.push(("accuracy/validation", validation.accuracy()));
         }
         self.folder.log(&line, self.state.step, &scalars)?;
-        let accuracy = validation.as_ref().map(Evaluation::accuracy);
+        let validated = validation.as_ref().map(|validation| Validated {
+            loss: validation.loss(),
+            accuracy: validation.accuracy(),
+        });
+        let keep = self.state.options.keep;
         // without validation images the newest network is the best one known
-        let improved = match (accuracy, self.state.best) {
-            (Some(now), Some(best)) => now > best.accuracy,
+        let improved = match (&validated, self.state.best) {
+            (Some(now), Some(best)) => keep.prefers(now, &best),
             _ => true,
         };
         if improved {
-            self.state.best = accuracy.map(|accuracy| Best { accuracy, epoch });
+            self.state.best = validated.map(|seen| Best {
+                accuracy: seen.accuracy,
+                loss: seen.loss,
+                epoch,
+            });
             let best = self.checkpoint(&evaluated);
             best.save(&self.folder.file(BEST_FILE))?;
         }
-        if let Some(validation) = &validation {
-            let seen = Validated {
-                loss: validation.loss(),
-                accuracy: validation.accuracy(),
-            };
+        if let Some(seen) = validated {
             let options = &self.state.options;
             if self.state.watch.see(options, seen) {
                 let lowered = self.state.watch.lowered();

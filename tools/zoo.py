@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the models of models/zoo from the recipes, and prints the table of accuracy against multiply-adds.
 
-    python3 tools/zoo.py [--data ../shared/data/fer2013.csv.xz] [--until NAME | --only NAME] [--table]
+    python3 tools/zoo.py [--data FER2013] [--votes FER+] [--until NAME | --only NAME] [--table]
 
 Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
 the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
@@ -40,6 +40,10 @@ class Round(NamedTuple):
 
     recipe: str
     teachers: list
+    # whether FER+'s votes soften the labels
+    votes: bool = False
+    # whether it starts from the mean of all rounds before it, instead of from the last
+    from_mean: bool = False
 
 
 class Budget(NamedTuple):
@@ -50,8 +54,6 @@ class Budget(NamedTuple):
     prune: list
     train: list
     rounds: list
-    # whether it is the mean of what all rounds made, instead of what the last made
-    mean: bool = False
 
     @property
     def runs(self):
@@ -62,7 +64,7 @@ class Budget(NamedTuple):
     @property
     def result(self):
         """The checkpoint that comes out."""
-        return f"runs/{self.name}-mean.safetensors" if self.mean else best(self.runs[-1][0])
+        return best(self.runs[-1][0])
 
 
 def best(run):
@@ -70,13 +72,18 @@ def best(run):
     return f"runs/{run}/best.safetensors"
 
 
+def mean_of(name, count):
+    """The mean of what a network's first rounds made."""
+    return f"runs/{name}-mean-{count}.safetensors"
+
+
 TEACHER, SPARSE = best("vgg19"), best("vgg19-sparse")
 
 
-def large(name, params, macs, *further, mean=False):
+def large(name, params, macs, *further):
     """One cut out of the teacher with sparse scales, the weakest channels of the whole network."""
     prune = ["--keep-params", params, "--keep-macs", macs, "--min-channels", 32]
-    return Budget(name, SPARSE, prune, [], [Round("vgg19-slim", [TEACHER]), *further], mean)
+    return Budget(name, SPARSE, prune, [], [Round("vgg19-slim", [TEACHER]), *further])
 
 
 def small(name, source, macs, channels, multiple, *further, train=()):
@@ -92,7 +99,9 @@ BUDGETS = [
         "25%",
         Round("vgg19-mixed", [best("vgg19-slim")]),
         Round("vgg19-polish", [best("vgg19-slim"), best("vgg19-slim-mixed")]),
-        mean=True,
+        Round("vgg19-votes", [mean_of("vgg19-slim", 3)], votes=True, from_mean=True),
+        Round("vgg19-votes-polish", [best("vgg19-slim-votes")], votes=True),
+        Round("vgg19-settle", [best("vgg19-slim-votes-polish")], votes=True),
     ),
     small("vgg19-twelfth", SLIM, "56M", 32, 16, Round("vgg19-matched", [SLIM]), Round("vgg19-polish", [SLIM])),
     small("vgg19-tiny", SLIM, "33.6M", 24, 8),
@@ -132,8 +141,8 @@ def fer_tools():
 
 
 class Zoo:
-    def __init__(self, program, data):
-        self.program, self.data = program, data
+    def __init__(self, program, data, votes):
+        self.program, self.data, self.votes = program, data, votes
 
     def call(self, *arguments, capture=False):
         """Runs fer-tools in the root, so that the paths in cards and histories are those of the documents."""
@@ -177,13 +186,17 @@ class Zoo:
             out = self.call("prune", budget.source, *budget.prune, "--out", pruned, "--json", capture=True)
             write(table, out)
         source, flags = pruned, budget.train
-        for run, (recipe, teachers) in budget.runs:
-            distill = (flag for teacher in teachers for flag in ("--distill", teacher))
-            self.train(run, recipe, "--from", source, *flags, *distill)
+        made = []
+        for run, of in budget.runs:
+            if of.from_mean:
+                source = mean_of(budget.name, len(made))
+                self.call("average", *made, "--out", source)
+            distill = (flag for teacher in of.teachers for flag in ("--distill", teacher))
+            votes = ["--ferplus", self.votes, "--labels", "ferplus-mixed7"] if of.votes else []
+            self.train(run, of.recipe, *votes, "--from", source, *flags, *distill)
             # only the first round fights learning by heart
             source, flags = best(run), ["--dropout", 0]
-        if budget.mean:
-            self.call("average", *(best(run) for run, _ in budget.runs), "--out", budget.result)
+            made.append(source)
         self.judge(budget.name, budget.result)
 
     def ship(self, name):
@@ -230,15 +243,14 @@ def made(name):
         hours = lines[-1]["seconds"] / 3600
         where = (RUNS / f"{run}.machine").read_text()
         rows += f"| `{run}.toml` | `{run}.jsonl` | {where} | {len(lines)} | {hours:.1f} | {right:.2%} |\n"
-    mean = "\nIts weights are the mean of those of the rounds after pruning.\n" if budget_of(name).mean else ""
     return f"""
 ## How this copy was made
 
 `python3 tools/zoo.py` runs the commands above and goes on where it was stopped, with the recipes and logs in `models/zoo/{name}`:
 
-| recipe | log | machine | epochs | hours | best on PublicTest, centre crop |
+| recipe | log | machine, commit | epochs | hours | best on PublicTest, centre crop |
 | --- | --- | --- | --- | --- | --- |
-{rows}{mean}
+{rows}
 The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the
 accuracy there is a little optimistic. PrivateTest was not looked at.
 """
@@ -246,7 +258,8 @@ accuracy there is a little optimistic. PrivateTest was not looked at.
 
 def machine():
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
-    return f"{cpu}, {os.cpu_count()} cores"
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return ", ".join([cpu, f"{os.cpu_count()} cores", *head.stdout.split()])
 
 
 def table():
@@ -264,6 +277,7 @@ def table():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data/fer2013.csv.xz")
+    parser.add_argument("--votes", default="../shared/data/ferplus_fer2013new.csv")
     names = ["vgg19", "vgg19-sparse", *(budget.name for budget in BUDGETS)]
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--until", choices=names)
@@ -273,7 +287,7 @@ def main():
     if args.table:
         return table()
     RUNS.mkdir(exist_ok=True)
-    zoo = Zoo(fer_tools(), args.data)
+    zoo = Zoo(fer_tools(), args.data, args.votes)
     if (ROOT / SLIM).exists():
         zoo.judge("vgg19-slim", SLIM)
     steps = [

@@ -237,9 +237,10 @@ def metrics(run):
 def made(name):
     """The card's section on how this copy came about, with recipes and logs in the folder `name`."""
     rows = ""
-    for run, _ in rounds(name):
+    for run, used in rounds(name):
         lines = metrics(run)
-        right = max(line["validation_accuracy"] for line in lines)
+        keeps_last = 'keep = "last"' in (RECIPES / f"{used}.toml").read_text()
+        right = max(line["validation_accuracy"] for line in (lines[-1:] if keeps_last else lines))
         hours = lines[-1]["seconds"] / 3600
         where = (RUNS / f"{run}.machine").read_text()
         rows += f"| `{run}.toml` | `{run}.jsonl` | {where} | {len(lines)} | {hours:.1f} | {right:.2%} |\n"
@@ -248,7 +249,7 @@ def made(name):
 
 `python3 tools/zoo.py` runs the commands above and goes on where it was stopped, with the recipes and logs in `models/zoo/{name}`:
 
-| recipe | log | machine, commit | epochs | hours | best on PublicTest, centre crop |
+| recipe | log | machine, commit | epochs | hours | PublicTest, centre crop, the epoch that is kept |
 | --- | --- | --- | --- | --- | --- |
 {rows}
 The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the

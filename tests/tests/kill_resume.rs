@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fer_tests::program::{Ran, program};
@@ -150,12 +150,7 @@ fn an_interrupt_ends_all_seeds_folds_and_stages() {
 
 /// Runs a command, and sends it the signal as soon as it says that it begins to train.
 fn interrupted(command: &mut Command, signal: Signal) -> Ran {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = spawned(command);
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut stderr = String::new();
     while log.read_line(&mut stderr).unwrap() > 0 {
@@ -242,14 +237,19 @@ fn go_on(case: &Case, folder: &Path) -> Command {
     command
 }
 
-/// Kills a command with signal 9 after some time; false where it was done by then.
-fn kill_after(command: &mut Command, moment: Duration) -> bool {
-    let mut child = command
+/// A command that runs, of which only the log is read.
+fn spawned(command: &mut Command) -> Child {
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Kills a command with signal 9 after some time; false where it was done by then.
+fn kill_after(command: &mut Command, moment: Duration) -> bool {
+    let mut child = spawned(command);
     std::thread::sleep(moment);
     // a process that has ended but was not waited for takes the signal without harm
     child.kill().unwrap();

@@ -44,7 +44,8 @@ pub struct Budget<G> {
     gauges: G,
     fps: f32,
     next_frame: Duration,
-    measured: Option<(Duration, Duration)>,
+    /// When it was measured last, and the processor time until then.
+    measured: Option<(Duration, Option<Duration>)>,
     next_measurement: Duration,
     admitted: u32,
 }
@@ -63,10 +64,17 @@ impl<G: Gauges> Budget<G> {
         }
     }
 
-    /// Takes other limits; the rate adapts from where it is.
+    /// Takes other limits. A rate that load or heat has lowered adapts from where it is.
     pub fn set(&mut self, settings: Settings) {
+        let [before, highest] =
+            [self.settings, settings].map(|limits| limits.max_fps.unwrap_or(HIGHEST_FPS));
+        let measures = settings.max_cpu_percent.is_some() || settings.max_celsius.is_some();
+        self.fps = if measures && self.fps < before {
+            self.fps.min(highest)
+        } else {
+            highest
+        };
         self.settings = settings;
-        self.fps = settings.max_fps.unwrap_or(HIGHEST_FPS);
     }
 
     /// Whether the frame that came at `now`, a time since the start, is looked at.
@@ -98,17 +106,17 @@ impl<G: Gauges> Budget<G> {
         let highest = self.settings.max_fps.unwrap_or(HIGHEST_FPS);
         let mut fps = self.fps;
         let cpu = self.gauges.cpu_time();
-        let before = self.measured.take();
-        self.measured = cpu.map(|cpu| (now, cpu));
+        let before = self.measured.replace((now, cpu));
         let admitted = std::mem::take(&mut self.admitted) as f32;
-        if let (Some(limit), Some((then, cpu_before)), Some(cpu)) =
-            (self.settings.max_cpu_percent, before, cpu)
+        let elapsed = before.map(|(then, _)| (now - then).as_secs_f32());
+        // the camera or the model may be slower than what is allowed
+        let rate = elapsed.map_or(fps, |elapsed| fps.min(admitted / elapsed));
+        if let (Some(limit), Some(elapsed), Some((_, Some(cpu_before))), Some(cpu)) =
+            (self.settings.max_cpu_percent, elapsed, before, cpu)
         {
-            let elapsed = (now - then).as_secs_f32();
             let percent = 100.0 * cpu.saturating_sub(cpu_before).as_secs_f32() / elapsed;
-            let rate = admitted / elapsed;
             if percent > limit {
-                fps = rate.min(fps) * limit / percent;
+                fps = rate * limit / percent;
             } else if percent < 0.9 * limit {
                 fps *= FASTER;
             }
@@ -116,7 +124,7 @@ impl<G: Gauges> Budget<G> {
         let celsius = self.settings.max_celsius.zip(self.gauges.celsius());
         if let Some((limit, celsius)) = celsius {
             if celsius > limit {
-                fps = fps.min(self.fps * SLOWER);
+                fps = fps.min(rate * SLOWER);
             } else if celsius > limit - COOL_BY {
                 fps = fps.min(self.fps);
             } else if self.settings.max_cpu_percent.is_none() {

@@ -127,7 +127,7 @@ impl Health {
         Camera::ALL[usize::from(self.camera.load(Relaxed)) % Camera::ALL.len()]
     }
 
-    /// Moves the camera to a state; opening after any other state counts as a reconnect.
+    /// Moves the camera to a state; opening after any other state counts as an attempt to reconnect.
     pub fn set_camera(&self, state: Camera) {
         let before = self.camera.swap(state as u8, Relaxed);
         if state == Camera::Opening && before != Camera::Opening as u8 {
@@ -135,7 +135,7 @@ impl Health {
         }
     }
 
-    /// How often the camera was opened again.
+    /// Attempts to open the camera again.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Relaxed)

@@ -2,12 +2,32 @@
 
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Text that is only seen where it is asked for by [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Written")]
 pub struct Secret(String);
+
+/// A secret as it is written. Serde's own error would show a number or a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl TryFrom<Written> for Secret {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Text(text) => Ok(Self(text)),
+            Written::Other(_) => Err("expected a text in quotes"),
+        }
+    }
+}
 
 impl Secret {
     /// Wraps a text.
@@ -45,5 +65,9 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[redacted]\"");
         assert_eq!(secret.reveal(), "hunter2");
+        let read: Secret = serde_json::from_str("\"hunter2\"").unwrap();
+        assert!(read == secret);
+        let number = serde_json::from_str::<Secret>("12345678").unwrap_err();
+        assert_eq!(number.to_string(), "expected a text in quotes");
     }
 }

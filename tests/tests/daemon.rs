@@ -287,6 +287,31 @@ fn sighup_applies_what_it_can_and_names_the_rest() {
 }
 
 #[test]
+fn an_outlet_that_cannot_change_stays_as_it_is_until_it_can() {
+    let server = "[http]\nenabled = true\nlisten = '127.0.0.1:0'\n";
+    let files = Files::new(&[("fer-edge.toml", server)]);
+    let mut command = demo();
+    let mut daemon = Daemon::start(command.arg("--config").arg(files.path("fer-edge.toml")));
+    let mut lines = daemon.lines();
+    assert!(lines.next().is_some());
+
+    let token = files.path("token");
+    let guarded = format!("{server}token_file = '{}'", token.display());
+    files.write("fer-edge.toml", &guarded);
+    daemon.signal(Signal::SIGHUP);
+    let kept = daemon.says("stay in force");
+    assert!(kept.contains("http") && kept.contains("token"), "{kept}");
+    daemon.says("changed=\"nothing\"");
+
+    // the file is the same, but what it names is there now
+    files.write("token", "0123456789abcdef");
+    daemon.signal(Signal::SIGHUP);
+    daemon.says("changed=\"http\"");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.ends().code(), Some(0));
+}
+
+#[test]
 fn layers_override_each_other_and_their_origin_is_shown() {
     let files = Files::new(&[
         (

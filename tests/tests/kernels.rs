@@ -93,6 +93,25 @@ fn a_network_with_something_else_in_it_runs_on_tract() {
     assert_eq!(runs_on, "tract");
 }
 
+/// It would be looked up for ever.
+#[test]
+fn a_constant_made_of_itself_is_refused() {
+    let (onnx, input) = exported("vgg11");
+    let mut model = ModelProto::decode(onnx.as_slice()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let name = graph.initializer[0].name.clone();
+    let itself = NodeProto {
+        op_type: "Identity".into(),
+        input: vec![name.clone()],
+        output: vec![name],
+        ..Default::default()
+    };
+    graph.node.insert(0, itself);
+    let package = package(&model.encode_to_vec(), input);
+    let error = TractClassifier::load(&package).err().unwrap().to_string();
+    assert!(error.contains("not a usable ONNX model"), "{error}");
+}
+
 #[test]
 fn integers_score_alike_with_all_instructions_and_as_in_onnx_runtime() {
     for name in ["vgg19", "resnet18"] {

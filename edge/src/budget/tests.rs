@@ -115,6 +115,48 @@ fn heat_slows_down_step_by_step_and_cold_speeds_up() {
 }
 
 #[test]
+fn heat_slows_a_camera_down_though_it_is_slower_than_what_is_allowed() {
+    let machine = machine(1);
+    let settings = Settings {
+        max_celsius: Some(70.0),
+        ..Settings::default()
+    };
+    let mut budget = Budget::new(settings, &machine);
+    machine.borrow_mut().celsius = Some(75.0);
+    let hot = play(&mut budget, &machine, 0..8);
+    assert_eq!(hot[0], 30);
+    assert!(hot[5] < 25, "{hot:?}");
+}
+
+#[test]
+fn other_limits_do_not_undo_what_heat_has_done() {
+    let machine = machine(1);
+    let settings = Settings {
+        max_fps: Some(30.0),
+        max_celsius: Some(70.0),
+        ..Settings::default()
+    };
+    let mut budget = Budget::new(settings, &machine);
+    machine.borrow_mut().celsius = Some(75.0);
+    play(&mut budget, &machine, 0..20);
+    let slowed = budget.fps();
+    assert!(slowed < 10.0, "{slowed}");
+    budget.set(settings);
+    assert_eq!(budget.fps(), slowed);
+    let max_fps = Some(2.0);
+    budget.set(Settings {
+        max_fps,
+        ..settings
+    });
+    assert_eq!(budget.fps(), 2.0);
+    budget.set(Settings {
+        max_celsius: None,
+        ..settings
+    });
+    assert_eq!(budget.fps(), 30.0, "nothing would ever raise it again");
+}
+
+#[test]
 fn a_machine_without_gauges_keeps_the_rate() {
     struct Blind;
     impl Gauges for Blind {

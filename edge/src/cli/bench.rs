@@ -38,10 +38,15 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=205))]
     frames: u64,
     /// Measure the classifier alone, on faces of 32-bit floats, as the model's input wants them; prints JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "one",
+        conflicts_with_all = ["ConfigChoice", "DetectorChoice"]
+    )]
     pixels: Option<PathBuf>,
     /// Measure the whole job on a picture, from its file to the decision; prints JSON
-    #[arg(long, value_name = "FILE", conflicts_with = "pixels")]
+    #[arg(long, value_name = "FILE", group = "one")]
     picture: Option<PathBuf>,
     /// Whose operators run the model
     #[arg(long, value_enum, default_value = "auto", requires = "pixels")]
@@ -51,7 +56,8 @@ pub(super) struct BenchArgs {
         long,
         value_name = "N",
         default_value_t = 100,
-        conflicts_with = "frames"
+        conflicts_with = "frames",
+        requires = "one"
     )]
     runs: u64,
 }

@@ -27,6 +27,8 @@ pub(super) fn start() {
     });
     let builder = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
+        // to say on stderr that stderr is gone would panic
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     if stderr_is_the_journal() {
         let format = Format::default().without_time().with_ansi(false);

@@ -154,7 +154,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     };
     let result = service::run(stages, loaded.config, reread, &shared);
     let health = &shared.health;
-    writeln!(
+    // whoever read it may be gone; what the run came to matters more
+    let _ = writeln!(
         io::stderr().lock(),
         "{} frames, {} faces, {} bad frames, {} dropped, {} faces reused",
         health.processed(),
@@ -162,7 +163,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         health.dropped(Dropped::Bad),
         health.dropped(Dropped::Late),
         health.reused(),
-    )?;
+    );
     result.map_err(|error| match error {
         ServiceError::Outlet(outlet) if outlet.is_configuration() => configuration(outlet),
         error => error.into(),

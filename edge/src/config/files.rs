@@ -39,12 +39,15 @@ pub(super) fn add(
             }
             Err(error) => return Err(ConfigError::Read { path, error }),
         };
-        layers
-            .add_file(path.clone(), &text)
-            .map_err(|error| ConfigError::Syntax {
+        layers.add_file(path.clone(), &text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let before = text.as_bytes().iter().take(start);
+            ConfigError::Syntax {
                 path: path.clone(),
-                error: error.into(),
-            })?;
+                line: 1 + before.filter(|&&byte| byte == b'\n').count(),
+                problem: error.message().to_owned(),
+            }
+        })?;
         read.push(path);
     }
     Ok(read)

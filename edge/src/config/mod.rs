@@ -132,12 +132,14 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// A file is no TOML.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: line {line}: {problem}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and in which line.
-        error: Box<toml::de::Error>,
+        /// The line, from 1. Not its text: it may hold a password.
+        line: usize,
+        /// What is wrong.
+        problem: String,
     },
     /// A key is unknown or its value makes no sense.
     #[error("{origin}: {error}")]
@@ -253,6 +255,24 @@ mod tests {
             for expected in ["conf.d/1.toml", key, says] {
                 assert!(error.contains(expected), "{expected} in {error}");
             }
+        }
+    }
+
+    #[test]
+    fn no_error_shows_a_secret() {
+        for text in [
+            "[mqtt]\npassword = \"hunter2-9\nhost = 'broker'",
+            "[mqtt]\npassword = 23456789",
+            "[http]\ntoken = [23456789]",
+            "[camera]\ndevice = 'http://me:23456789@cam/'",
+        ] {
+            let folder = folder(&[("fer-edge.toml", text)]);
+            let error = load_from(&folder, &[]).unwrap_err().to_string();
+            assert!(error.contains("fer-edge.toml"), "{error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("2345"),
+                "{error}"
+            );
         }
     }
 

@@ -37,7 +37,7 @@ pub fn text(health: &Health, labels: &Labels, model: &str, celsius: Option<f64>)
         "Whether the camera delivers new frames.",
         up,
     );
-    let help = "How often the camera was opened again.";
+    let help = "Attempts to open the camera again.";
     out.single(
         "camera_reconnects_total",
         "counter",
@@ -57,6 +57,20 @@ pub fn text(health: &Health, labels: &Labels, model: &str, celsius: Option<f64>)
         "counter",
         help,
         health.mqtt_dropped(),
+    );
+    let open = u8::from(health.serial_open());
+    out.single(
+        "serial_open",
+        "gauge",
+        "Whether the serial port is open.",
+        open,
+    );
+    let help = "Reports that were lost because the serial line was slow or away.";
+    out.single(
+        "serial_dropped_reports_total",
+        "counter",
+        help,
+        health.serial_dropped(),
     );
     if let Some(celsius) = celsius {
         let help = "Temperature of the processor.";
@@ -176,6 +190,8 @@ mod tests {
             "fer_camera_reconnects_total 0",
             "fer_mqtt_connected 0",
             "fer_mqtt_dropped_messages_total 4",
+            "fer_serial_open 0",
+            "fer_serial_dropped_reports_total 0",
             "fer_faces_reused_total 5",
             "fer_soc_temperature_celsius 48.25",
             "fer_emotion_observations_total{label=\"happy\"} 1",

@@ -84,10 +84,18 @@ impl Reloader {
                 Outlet::Http => next.http = new.http.clone(),
             }
             match outlets.reopen(outlet, &next) {
-                Ok(()) => changes.applied.push(outlet.name()),
-                Err(error) => tracing::error!(%error, "{} stays closed", outlet.name()),
+                Ok(()) => {
+                    changes.applied.push(outlet.name());
+                    *old = next;
+                }
+                Err(error) => {
+                    let name = outlet.name();
+                    tracing::error!(%error, "{name} not changed: its old settings stay in force");
+                    if let Err(error) = outlets.reopen(outlet, old) {
+                        tracing::error!(%error, "{name} stays closed");
+                    }
+                }
             }
-            *old = next;
         }
         for (differs, name) in [
             (old.camera != new.camera, "camera"),

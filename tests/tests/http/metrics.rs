@@ -8,7 +8,7 @@ use crate::client::get;
 use crate::running::{settings, start};
 
 /// The names that dashboards rely on.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 13] = [
     ("fer_build_info", "gauge"),
     ("fer_frames_captured_total", "counter"),
     ("fer_frames_dropped_total", "counter"),
@@ -17,6 +17,8 @@ const NAMES: [(&str, &str); 11] = [
     ("fer_camera_reconnects_total", "counter"),
     ("fer_mqtt_connected", "gauge"),
     ("fer_mqtt_dropped_messages_total", "counter"),
+    ("fer_serial_open", "gauge"),
+    ("fer_serial_dropped_reports_total", "counter"),
     ("fer_emotion_observations_total", "counter"),
     ("fer_faces_reused_total", "counter"),
     ("fer_uptime_seconds", "gauge"),

@@ -62,12 +62,13 @@ impl FromStr for Address {
         if let Some(rest) = text.strip_prefix("http://") {
             return Url::parse(rest)
                 .map(Self::Http)
-                .map_err(|why| format!("camera `{text}`: {why}"));
+                .map_err(|why| format!("camera `{}`: {why}", public(text)));
         }
         if text.starts_with("https://") {
             return Err(format!(
-                "camera `{text}`: https is not supported, as cameras hardly ever have a certificate that \
-                 can be checked; use http in a network you trust, or a local proxy such as stunnel"
+                "camera `{}`: https is not supported, as cameras hardly ever have a certificate that \
+                 can be checked; use http in a network you trust, or a local proxy such as stunnel",
+                public(text)
             ));
         }
         if text == "v4l2:auto" {
@@ -168,9 +169,23 @@ impl Url {
     }
 }
 
+/// `text` without what may be a key to the camera: a user with a password, and the query.
+pub(super) fn public(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or_default();
+    match text.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://…@{host}"),
+            None => text.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+/// As [`public`] shows it.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path)
+        let text = format!("http://{}{}", self.authority(), self.path);
+        f.write_str(&public(&text))
     }
 }
 
@@ -208,6 +223,7 @@ mod tests {
         assert_eq!(url("http://cam/stream?x=1#top").path, "/stream?x=1");
         assert_eq!(url("http://cam?x=1").path, "/?x=1");
         assert_eq!(url("http://cam").to_string(), "http://cam/");
+        assert_eq!(url("http://cam/s?key=1").to_string(), "http://cam/s");
         assert_eq!(url("http://[::1]:81/a").to_string(), "http://[::1]:81/a");
         assert_eq!(url("http://10.0.0.2:8080").authority(), "10.0.0.2:8080");
     }
@@ -221,7 +237,6 @@ mod tests {
             ("https://cam/", "https is not supported"),
             ("http://", "no host"),
             ("http://cam:x/", "`x` is no port"),
-            ("http://me:secret@cam/", "password"),
             ("http://cam/a b", "percent-encode"),
             ("http://[::1/", "without `]`"),
             ("http://[::1]x/", "after the host"),
@@ -231,6 +246,22 @@ mod tests {
             assert!(
                 error.contains(why) && error.contains(text),
                 "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_opens_a_camera_is_not_said() {
+        for text in [
+            "http://me:secret@cam/",
+            "http://me:secret@cam/a?key=secret",
+            "https://me:secret@cam/",
+            "http://cam:x/?key=secret",
+        ] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(
+                !error.contains("secret") && error.contains("cam"),
+                "{error}"
             );
         }
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{CaptureError, Frame, Pace, Source, Step};
+use super::address::public;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::driver::{Driver, Feed, Got};
@@ -81,13 +82,8 @@ impl Live {
     ) -> Self {
         let time = Duration::from_millis;
         Self {
-            // What follows may be a key to the camera, and the name is published.
-            name: settings
-                .device
-                .split('?')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            // it is published
+            name: public(&settings.device),
             driver,
             limits: Limits {
                 open: time(settings.open_ms),

@@ -74,7 +74,8 @@ impl Settings {
         const HOUR: u64 = 3_600_000;
         within("fps", self.fps.into(), 1, 1000)?;
         within("open_ms", self.open_ms, 100, HOUR)?;
-        within("stall_ms", self.stall_ms, 50, HOUR)?;
+        // longer, and the watchdog of the systemd unit takes the silence for a fault of the service
+        within("stall_ms", self.stall_ms, 50, 10_000)?;
         within("lost_ms", self.lost_ms, self.stall_ms, HOUR)?;
         within("retry_ms", self.retry_ms, 10, HOUR)?;
         within("retry_max_ms", self.retry_max_ms, self.retry_ms, HOUR)?;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::ValueEnum;
 use fer_edge::infer::{Classifier, Isa, Runner, TractClassifier};
 use fer_models::ModelPackage;
@@ -66,7 +67,10 @@ pub(super) fn run(
     operators: Operators,
     runs: u64,
 ) -> Result<(), Failure> {
-    let bytes = std::fs::read(file)?;
+    let shown = file.display();
+    let bytes = std::fs::read(file)
+        .with_context(|| shown.to_string())
+        .map_err(Failure::Runtime)?;
     let started = Instant::now();
     let package = match model {
         Some(path) => ModelPackage::open(path).map_err(configuration)?,
@@ -81,9 +85,8 @@ pub(super) fn run(
     let numbers = bytes.as_chunks::<4>().0;
     let pixels: Vec<f32> = numbers.iter().map(|&b| f32::from_le_bytes(b)).collect();
     if pixels.len() < len || !pixels.len().is_multiple_of(len) || !bytes.len().is_multiple_of(4) {
-        let file = file.display();
-        return Err(configuration(anyhow::anyhow!(
-            "{file}: {} bytes are no faces of {len} 32-bit floats each",
+        return Err(Failure::Runtime(anyhow::anyhow!(
+            "{shown}: {} bytes are no faces of {len} 32-bit floats each",
             bytes.len()
         )));
     }

@@ -51,11 +51,15 @@ impl<'a> Constants<'a> {
         self.tensors.contains_key(name) || self.nodes.contains_key(name)
     }
 
-    /// Takes a node whose output is a constant; whether it was one.
+    /// Takes a node whose output is a constant; whether it was one. A name that is taken already makes none: constants that
+    /// are made of themselves would be looked up for ever.
     pub(super) fn define(&mut self, node: &'a NodeProto) -> bool {
         let [output] = node.output.as_slice() else {
             return false;
         };
+        if self.has(output) {
+            return false;
+        }
         if node.op_type == "Constant" {
             let value = node.attribute.iter().find(|a| a.name == "value");
             let tensor = value.and_then(|value| value.t.as_ref());

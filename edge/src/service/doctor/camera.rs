@@ -35,12 +35,13 @@ pub(super) fn examine(settings: &Settings, on_path: impl Fn(&str) -> Option<Path
     }
 }
 
+fn usable(device: &Found) -> bool {
+    let details = device.details.as_ref();
+    details.is_ok_and(|details| details.captures && details.formats.iter().any(|f| f.supported))
+}
+
 fn first(found: &[Found]) -> Finding {
-    let usable = found.iter().find(|device| {
-        let details = device.details.as_ref();
-        details.is_ok_and(|details| details.captures && details.formats.iter().any(|f| f.supported))
-    });
-    if let Some(device) = usable {
+    if let Some(device) = found.iter().find(|device| usable(device)) {
         return Finding::good(SUBJECT, device.node.display().to_string());
     }
     let refused = found.iter().find_map(|device| match &device.details {
@@ -57,10 +58,26 @@ fn first(found: &[Found]) -> Finding {
 }
 
 fn node(path: &Path) -> Finding {
-    match device::open(path) {
-        Ok(_) => Finding::good(SUBJECT, path.display().to_string()),
-        Err(error) => device::refused(SUBJECT, path, &error),
+    if let Err(error) = device::open(path) {
+        return device::refused(SUBJECT, path, &error);
     }
+    // links of /dev/v4l lead to the node that is listed
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let found = v4l2::list();
+    if found
+        .iter()
+        .any(|device| device.node == real && usable(device))
+    {
+        return Finding::good(SUBJECT, path.display().to_string());
+    }
+    Finding::problem(
+        SUBJECT,
+        format!(
+            "no pictures that can be read come out of {}",
+            path.display()
+        ),
+        "name another node: `fer-edge cameras` lists them",
+    )
 }
 
 fn program(names: &[&str], advice: &str, on_path: impl Fn(&str) -> Option<PathBuf>) -> Finding {
@@ -112,6 +129,7 @@ mod tests {
         let network = format!("http://{}/", listener.local_addr().unwrap());
         for (device, level, says) in [
             ("/dev/no-such-camera", Level::Problem, "plug it in"),
+            ("v4l2:/dev/null", Level::Problem, "fer-edge cameras"),
             ("rpicam", Level::Good, RPICAM[0]),
             ("jetson", Level::Problem, "gstreamer1.0-tools"),
             ("webcam", Level::Problem, "camera.device"),

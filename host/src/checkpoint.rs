@@ -80,7 +80,7 @@ pub struct History {
     pub commands: Vec<String>,
     /// Seed of the last training.
     pub seed: u64,
-    /// Validation accuracy at the best epoch, 0 to 1, single crop.
+    /// Validation accuracy at the kept epoch, 0 to 1, single crop.
     pub validation_accuracy: Option<f64>,
 }
 

@@ -179,7 +179,24 @@ fn what_does_not_belong_together_is_refused() {
     bench
         .run("crossval run synth:7:210 --rule stratified --fold 4/3 --recipe small.toml --out x")
         .refused(2, &["K/N"]);
+    // labels that the Training images of a fold cannot be judged by
+    let line =
+        "crossval run votes:probability:v.csv:f.csv --rule stratified --recipe small.toml --out x";
+    bench.run(line).refused(2, &["probability", "majority"]);
     assert!(!bench.path("x").exists(), "a refused run leaves nothing");
+}
+
+#[test]
+fn a_recipes_network_gets_tiles_of_its_size() {
+    let bench = Bench::new();
+    let recipe = RECIPE
+        .replace("vgg11", "vggnet")
+        .replace("epochs = 2", "epochs = 1")
+        .replace("channels = 1", "channels = 1\nsize = 64");
+    fs::write(bench.path("large.toml"), recipe).unwrap();
+    bench
+        .run("crossval run synth:7:70 --rule stratified --folds 2 --recipe large.toml --out x")
+        .success();
 }
 
 /// Takes a logit away.

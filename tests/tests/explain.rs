@@ -311,6 +311,10 @@ fn faces_by_number_by_file_and_by_layer() {
         &["70 faces"],
     );
     refuse(&["--per-class", "synth:7:70"], 1, &["100"]);
+    let grad_cam = ["--method", "grad-cam", &face, "--fill", "0"];
+    refuse(&grad_cam, 2, &["--fill", "occlusion"]);
+    let occlusion = ["--method", "occlusion", &face, "--layer", "features.37"];
+    refuse(&occlusion, 2, &["--layer", "another than occlusion"]);
     let package = model().display().to_string();
     tools(["explain", &package, &face, "--out", &svg]).refused(2, &["checkpoint"]);
 }

@@ -123,7 +123,7 @@ impl Augment {
             ("noise", self.noise, 1.0),
             ("pixel_dropout", self.pixel_dropout, 1.0),
             ("cutout", self.cutout as f32, 1024.0),
-            ("mixup", self.mixup, 10.0),
+            ("mixup", self.mixup, 4.0),
         ] {
             if !(0.0..=most).contains(&found) {
                 return Err(FieldError {

@@ -36,6 +36,18 @@ impl Compute {
         self.device.open()
     }
 
+    /// The flags that decide what a resumed run reads and where it computes, as they are written.
+    pub(super) fn again(&self) -> String {
+        let mut flags = String::new();
+        if let Place::Cuda(n) = self.device {
+            flags += &format!(" --device cuda:{n}");
+        }
+        if self.skip_bad {
+            flags += " --skip-bad";
+        }
+        flags
+    }
+
     /// How often to save.
     pub(super) fn save_every(&self) -> Duration {
         Duration::from_secs_f64(self.checkpoint_minutes * 60.0)

@@ -10,6 +10,7 @@ use fer_models::Crops;
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::crossval::{CrossvalError, FoldResult, Plan, Summary, Work, merge};
 use fer_tools::data::folds::{FoldRule, folds};
+use fer_tools::data::votes;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::graph::head::replace_head;
 use fer_tools::report::confusion_picture;
@@ -215,12 +216,24 @@ impl RunArgs {
     /// What every fold starts from, the images that are divided, and what they are called.
     fn open(&self, recipe: &Recipe) -> Result<(Checkpoint, Dataset, String)> {
         let from = self.from.as_deref().map(Checkpoint::load).transpose()?;
-        let default = LoadOptions::default();
+        let input = match &from {
+            Some(from) => from.input,
+            None => train::input_of(recipe.network.as_ref()),
+        };
         let load = LoadOptions {
             skip_bad: self.compute.skip_bad,
-            tile: from.as_ref().map_or(default.tile, |from| from.input.tile),
+            tile: input.tile,
         };
         let data = self.votes.spec(&self.data)?;
+        if let Ok((mode, ..)) = votes::parse_spec(&data)
+            && !mode.judges_training()
+        {
+            return Err(Usage(format!(
+                "cross-validation judges Training images, and their labels by {mode} are for training only: \
+                 expected majority, plurality or ferplus-soft7"
+            ))
+            .into());
+        }
         let all = data::open(&data, &load)?.dataset;
         let training = all.indices(Split::Training);
         if training.len() < all.len() {

@@ -18,7 +18,7 @@ use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
 Examples:
-  The shipped model, as the edge runs it:
+  An exported model, as the edge runs it:
     fer-tools eval models/zoo/vgg19-lite fer2013.csv.xz
   A checkpoint, ten crops, with its confusion matrix as a picture:
     fer-tools eval runs/vgg19/best.safetensors fer2013.csv --crops ten --picture confusion.svg

@@ -78,7 +78,7 @@ pub(crate) struct Args {
     /// Sheet to write: .svg or .png
     #[arg(long, value_name = "FILE", required_unless_present = "list_layers")]
     out: Option<PathBuf>,
-    /// Write the fall of the probability for each covered square as CSV
+    /// Write the fall of the probability for each covered square of the faces that are shown as CSV
     #[arg(long, value_name = "FILE")]
     cells: Option<PathBuf>,
     /// List the layers that can be shown and stop
@@ -134,6 +134,33 @@ impl MethodName {
     }
 }
 
+impl Args {
+    /// # Errors
+    /// A flag that would do nothing.
+    fn check(&self) -> Result<(), Usage> {
+        let occlusion = self.method.contains(&MethodName::Occlusion);
+        let layered = self.method.iter().any(|m| m.layered().is_some());
+        let Cover { cell, step, fill } = &self.cover;
+        for (name, given, has_use, method) in [
+            ("--cells", self.cells.is_some(), occlusion, "occlusion"),
+            ("--cell", cell.is_some(), occlusion, "occlusion"),
+            ("--step", step.is_some(), occlusion, "occlusion"),
+            ("--fill", fill.is_some(), occlusion, "occlusion"),
+            (
+                "--layer",
+                !self.layer.is_empty(),
+                layered,
+                "another than occlusion",
+            ),
+        ] {
+            if given && !has_use {
+                return Err(Usage(format!("{name} is for --method {method}")));
+            }
+        }
+        Ok(())
+    }
+}
+
 pub(crate) fn run(args: Args) -> Result<()> {
     if args.model.is_dir() {
         let folder = args.model.display();
@@ -150,6 +177,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return Err(Usage("--out is missing".into()).into());
     };
     is_png(out)?;
+    args.check()?;
     let mut explainers = match &args.layer[..] {
         [] => vec![Explainer::new(&checkpoint, None)?],
         names => {

@@ -69,9 +69,9 @@ pub(crate) struct Args {
     /// How the ranges of activations are chosen; auto tries all and takes the most accurate
     #[arg(long, value_enum, default_value = "auto")]
     method: MethodName,
-    /// Part of the numbers that the percentile method keeps, above 50 up to 100
-    #[arg(long, value_name = "PERCENT", default_value_t = 99.99, value_parser = parse_percentile)]
-    percentile: f64,
+    /// Part of the numbers that the percentile method keeps, above 50 up to 100; 99.99 if not given
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percentile)]
+    percentile: Option<f64>,
     /// Equalise the weights of neighbouring layers before (cross-layer equalisation)
     #[arg(long, value_enum, default_value = "auto")]
     equalize: Choice,
@@ -81,12 +81,12 @@ pub(crate) struct Args {
     /// Multiply-adds that may stay in f32, in the layers that rounding hurts most: 5% or 1M
     #[arg(long, value_name = "BUDGET")]
     keep_f32: Option<Budget>,
-    /// Training images to calibrate on
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    images: u32,
-    /// Seed that chooses them
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// Training images to calibrate on; 500 if not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    images: Option<u32>,
+    /// Seed that chooses them; 1 if not given
+    #[arg(long)]
+    seed: Option<u64>,
     /// Images on which tract must decide as the quantized network
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     verify: u32,
@@ -118,6 +118,12 @@ enum MethodName {
     Entropy,
     /// Smallest mean squared error
     Mse,
+}
+
+impl MethodName {
+    fn takes_percentile(self) -> bool {
+        matches!(self, Self::Auto | Self::Percentile)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -152,16 +158,54 @@ fn flag(value: &impl ValueEnum) -> String {
 }
 
 impl Args {
+    /// # Errors
+    /// A flag that would do nothing.
+    fn check(&self) -> Result<(), Usage> {
+        if self.percentile.is_some() && !self.method.takes_percentile() {
+            let method = flag(&self.method);
+            return Err(Usage(format!(
+                "--percentile is for --method percentile or auto, not {method}"
+            )));
+        }
+        let for_integers = [
+            ("--method", self.method != MethodName::Auto),
+            ("--percentile", self.percentile.is_some()),
+            ("--equalize", self.equalize != Choice::Auto),
+            ("--correct-bias", self.correct_bias != Choice::Auto),
+            ("--keep-f32", self.keep_f32.is_some()),
+            ("--images", self.images.is_some()),
+            ("--seed", self.seed.is_some()),
+        ];
+        match for_integers.iter().find(|(_, given)| *given) {
+            Some((name, _)) if self.precision == PrecisionName::F16 => Err(Usage(format!(
+                "{name} is for --precision int8: f16 only rounds weights"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn percentile(&self) -> f64 {
+        self.percentile.unwrap_or(99.99)
+    }
+
+    fn images(&self) -> u32 {
+        self.images.unwrap_or(500)
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
     fn recipes(&self) -> Vec<Recipe> {
         let methods = match self.method {
             MethodName::Minmax => vec![Method::MinMax],
-            MethodName::Percentile => vec![Method::Percentile(self.percentile)],
+            MethodName::Percentile => vec![Method::Percentile(self.percentile())],
             MethodName::Entropy => vec![Method::Entropy],
             MethodName::Mse => vec![Method::Mse],
             MethodName::Auto => vec![
                 Method::MinMax,
                 Method::Percentile(99.9),
-                Method::Percentile(self.percentile),
+                Method::Percentile(self.percentile()),
                 Method::Entropy,
                 Method::Mse,
             ],
@@ -191,14 +235,16 @@ impl Args {
         );
         if self.precision == PrecisionName::Int8 {
             command += &format!(
-                " --method {} --percentile {} --equalize {} --correct-bias {} --images {} --seed {}",
+                " --method {} --equalize {} --correct-bias {} --images {} --seed {}",
                 flag(&self.method),
-                self.percentile,
                 flag(&self.equalize),
                 flag(&self.correct_bias),
-                self.images,
-                self.seed,
+                self.images(),
+                self.seed(),
             );
+            if self.method.takes_percentile() {
+                command += &format!(" --percentile {}", self.percentile());
+            }
             if let Some(budget) = self.keep_f32 {
                 command += &format!(" --keep-f32 {budget}");
             }
@@ -208,6 +254,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    args.check()?;
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     let load = LoadOptions {
         tile: checkpoint.input.tile,
@@ -267,7 +314,7 @@ impl Job<'_> {
             method: best.recipe.clone(),
             data: format!("{} (Training)", self.args.data),
             images: (pixels.len() / input.input_len()) as u64,
-            seed: self.args.seed,
+            seed: self.args.seed(),
         };
         let mut engine = IntegerEngine::new(quantized);
         let exported = self.write(
@@ -317,8 +364,8 @@ impl Job<'_> {
         if indices.is_empty() {
             return Err(Usage("the data has no Training images to calibrate on".into()).into());
         }
-        indices.shuffle(&mut ChaCha8Rng::seed_from_u64(self.args.seed));
-        indices.truncate(self.args.images as usize);
+        indices.shuffle(&mut ChaCha8Rng::seed_from_u64(self.args.seed()));
+        indices.truncate(self.args.images() as usize);
         Ok(centre_crops(self.dataset, &indices, &self.checkpoint.input))
     }
 
@@ -452,7 +499,20 @@ mod tests {
             let given = args(flags).unwrap();
             let line = given.command();
             let again = parse::<Args>(line.strip_prefix("fer-tools ").unwrap()).unwrap();
-            assert_eq!(format!("{given:?}"), format!("{again:?}"), "{line}");
+            let settled = |args: &Args| (args.command(), args.recipes(), args.check().is_ok());
+            assert_eq!(settled(&given), settled(&again), "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_that_would_do_nothing_are_refused() {
+        for (flags, names) in [
+            ("--method mse --percentile 99", "--percentile"),
+            ("--precision f16 --equalize no", "--equalize"),
+            ("--precision f16 --seed 2", "--seed"),
+        ] {
+            let error = args(flags).unwrap().check().unwrap_err().to_string();
+            assert!(error.starts_with(names), "{error}");
         }
     }
 

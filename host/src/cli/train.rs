@@ -208,6 +208,10 @@ struct Way {
     load: LoadOptions,
     save_every: Duration,
     interrupt: Interrupt,
+    /// The flags that a resumed run needs again.
+    again: String,
+    /// Whether the command trains with several seeds.
+    several: bool,
 }
 
 impl Way {
@@ -223,10 +227,21 @@ impl Way {
             self.interrupt.is_quiet()
         })?;
         if !outcome.finished {
-            let go_on = format!("fer-tools train --resume {}", folder.display());
-            self.interrupt.check(&go_on)?;
+            self.interrupt.check(&self.go_on(folder))?;
         }
         Ok(outcome)
+    }
+
+    /// What goes on with the run in `folder`.
+    fn go_on(&self, folder: &Path) -> String {
+        if self.several {
+            return "the same command".into();
+        }
+        format!(
+            "fer-tools train --resume {}{}",
+            folder.display(),
+            self.again
+        )
     }
 }
 
@@ -239,6 +254,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
         },
         save_every: args.compute.save_every(),
         interrupt: Interrupt::listen()?,
+        again: args.compute.again(),
+        several: !args.new.seeds.is_empty() || args.new.repeat.is_some(),
     };
     let (outcome, folder) = match (&args.resume, &args.data, &args.out) {
         (Some(folder), ..) if folder.join(SEEDS_FILE).exists() => {

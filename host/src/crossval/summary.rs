@@ -92,7 +92,7 @@ impl Summary {
         let (never, repeatedly) = self.never_and_repeatedly;
         let validation = match plan.validation {
             None => "last epoch".to_owned(),
-            Some(share) => format!("best epoch on {:.0} % of the training folds", share * 100.0),
+            Some(share) => format!("epoch kept by {:.0} % of the training folds", share * 100.0),
         };
         writeln!(
             out,

@@ -22,7 +22,8 @@ pub enum Persons {
 /// shares. Parts are ascending. The same seed gives the same parts on every machine.
 ///
 /// Persons that stay together are dealt out one after the other, those with most images first, each to
-/// the part that lacks its classes most; persons of equal size come in an order drawn by the seed.
+/// the part that lacks its classes most, of equals one without anyone; persons of equal size come in an order drawn by
+/// the seed.
 pub fn divide(
     dataset: &Dataset,
     indices: &[usize],
@@ -130,7 +131,9 @@ fn by_person(
         };
         let costs: Vec<f64> = (0..shares.len()).map(cost).collect();
         let least = costs.iter().copied().fold(f64::INFINITY, f64::min);
-        let chosen = costs.iter().position(|&c| c <= least).unwrap_or(0);
+        let level = || (0..shares.len()).filter(|&part| costs[part] <= least);
+        let empty = level().find(|&part| parts[part].is_empty());
+        let chosen = empty.or_else(|| level().next()).unwrap_or(0);
         for (have, more) in filled[chosen].iter_mut().zip(&counts) {
             *have += more;
         }
@@ -192,6 +195,22 @@ mod tests {
         assert_eq!(at_most(&people(), 40, 1), few);
         assert_ne!(at_most(&people(), 40, 2), few);
         assert_eq!(at_most(&people(), 60, 1), people());
+    }
+
+    #[test]
+    fn persons_with_other_classes_do_not_share_the_first_part() {
+        let mut data = Dataset::new(people().labels().clone(), 1);
+        for person in 0..2 {
+            let item = Item {
+                label: person,
+                split: Split::Training,
+                subject: Some(format!("P{person}")),
+                sequence: None,
+            };
+            data.push(&[0], item).unwrap();
+        }
+        let parts = divide(&data, &[0, 1], &[0.5, 0.5], Persons::Apart, 1);
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]

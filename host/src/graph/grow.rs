@@ -2,7 +2,9 @@
 //! Learning via Knowledge Transfer", ICLR 2016).
 //!
 //! Net2Net copies channels. Here the new ones are fresh, and what was there before does not listen to them yet: their
-//! columns in its weights are zero. So nothing has to tell copies apart, and the function is the same.
+//! columns in its weights are zero. So nothing has to tell copies apart, and the function is the same. They are as loud
+//! as the mean of the old ones: a slimmed network's scales are far below a fresh one's, and hundreds of channels
+//! several times as loud would drown it in the first steps.
 
 use super::{Array, GraphError, Network, Node, Op, Role};
 
@@ -35,6 +37,11 @@ pub fn grow(narrow: &Network, mut wide: Network) -> Result<Network, GraphError> 
             let source = narrow.weights.get(&small.name);
             let source = source.ok_or(GraphError::MissingTensor(small.name))?;
             place(source, target, large.role == Role::Weight);
+            if large.role == Role::NormScale {
+                let (old, all) = (source.data(), target.data_mut());
+                let loudness = old.iter().map(|scale| scale.abs()).sum::<f32>();
+                all[old.len()..].fill(loudness / old.len().max(1) as f32);
+            }
         }
     }
     Ok(wide)
@@ -130,6 +137,20 @@ mod tests {
             assert!(gap(&large) < 1e-4, "{name}: {}", gap(&large));
             assert!(gap(&fresh) > 1e-3, "{name}: the fresh one is another");
         }
+    }
+
+    #[test]
+    fn fresh_channels_are_as_loud_as_the_old_ones() {
+        let (mut narrow, wide) = (network("vgg11", 0.1, 1), network("vgg11", 0.25, 2));
+        let scale = narrow.weights.get_mut("features.1.weight").unwrap();
+        let len = scale.data().len();
+        for (i, scale) in scale.data_mut().iter_mut().enumerate() {
+            *scale = if i % 2 == 0 { 0.2 } else { -0.1 };
+        }
+        let grown = grow(&narrow, wide).unwrap();
+        let scale = grown.weights["features.1.weight"].data();
+        assert!(scale.len() > len && len % 2 == 0, "{len}");
+        assert!(scale[len..].iter().all(|s| (s - 0.15).abs() < 1e-6));
     }
 
     #[test]

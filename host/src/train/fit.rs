@@ -78,6 +78,7 @@ pub(super) fn check_targets(
     let wrong = [
         ("loss.label_smoothing", options.loss.label_smoothing > 0.0),
         ("loss.class_weights", weighted),
+        ("loss.center", options.loss.center.is_some()),
         ("augment.mixup", options.augment.mixup > 0.0),
         ("distill", taught),
     ];

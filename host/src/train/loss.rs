@@ -105,7 +105,12 @@ pub fn cross_entropy(
         .enumerate()
     {
         loss.correct += usize::from(argmax(logits) == argmax(target));
-        let weight = weight_of(target) / total;
+        // a batch of images that count for nothing
+        let weight = if total > 0.0 {
+            weight_of(target) / total
+        } else {
+            0.0
+        };
         softmax(logits, 1.0, &mut scores);
         let lse = log_sum_exp(logits);
         for c in 0..classes {
@@ -147,6 +152,16 @@ mod tests {
         let even = loss(&[0.0; 4]);
         assert!((even.mean - 4f64.ln()).abs() < 1e-6);
         assert_eq!(even.gradient, [0.25, -0.75, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn a_batch_of_images_without_weight_asks_for_nothing() {
+        let options = LossOptions {
+            class_weights: ClassWeights::Given(vec![0.0, 1.0]),
+            ..LossOptions::default()
+        };
+        let loss = cross_entropy(&options, &[0.0, 1.0], 2, &[0.5, -0.5], &[1.0, 0.0], None);
+        assert_eq!((loss.mean, loss.gradient), (0.0, vec![0.0, 0.0]));
     }
 
     #[test]

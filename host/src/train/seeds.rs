@@ -48,9 +48,9 @@ pub struct SeedRun {
     pub finished: bool,
     /// Epochs done.
     pub epochs: usize,
-    /// The best epoch, from 1.
+    /// The epoch whose network is kept, from 1.
     pub best_epoch: Option<usize>,
-    /// Validation accuracy at the best epoch, 0 to 1.
+    /// Validation accuracy at that epoch, 0 to 1.
     pub validation_accuracy: Option<f64>,
 }
 
@@ -128,7 +128,7 @@ impl Seeds {
     pub fn table(&self) -> String {
         let mut out = format!(
             "{:>8}  {:>6}  {:>10}  {:>10}\n",
-            "seed", "epochs", "best epoch", "validation"
+            "seed", "epochs", "kept epoch", "validation"
         );
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         let percent = |share: f64| format!("{:.2} %", 100.0 * share);

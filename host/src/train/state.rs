@@ -61,7 +61,7 @@ fn none_one_or_more<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Str
     })
 }
 
-/// The best epoch so far.
+/// The epoch whose network is kept so far, by [`Keep`](super::Keep).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {

@@ -370,3 +370,26 @@ fn a_damaged_optimiser_state_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn a_state_that_no_run_can_have_is_named() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    begin(folder.path(), &faces, options(1))
+        .unwrap()
+        .run(&mut |_| false)
+        .unwrap();
+    let last = folder.path().join(LAST_FILE);
+    let (checkpoint, state, moments) = Checkpoint::load_run(&last).unwrap();
+    for says in ["batch: is 0", "stopped at batch 9999"] {
+        let mut state = state.clone();
+        match says {
+            "batch: is 0" => state.options.batch = 0,
+            _ => state.batch = 9999,
+        }
+        checkpoint.save_run(&last, &state, &moments).unwrap();
+        let resumed = Trainer::resume(folder.path(), &faces, &[], &Device::Cpu);
+        let error = resumed.err().unwrap().to_string();
+        assert!(error.contains(LAST_FILE) && error.contains(says), "{error}");
+    }
+}

@@ -17,7 +17,7 @@ use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::{Dataset, TargetKind, Targets};
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
 use crate::graph::{Graph, Network};
-use crate::loader::{Batch, Loader};
+use crate::loader::{self, Batch, Loader};
 use crate::predict;
 use crate::report::Evaluation;
 
@@ -79,7 +79,7 @@ pub struct Outcome {
     pub finished: bool,
     /// Epochs done.
     pub epochs: usize,
-    /// The best epoch, where there were images to validate on.
+    /// The epoch whose network is kept, where there were images to validate on.
     pub best: Option<Best>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Trainer<'a> {
     /// Goes on with the run in `folder`.
     ///
     /// # Errors
-    /// When there is no run, or the data or the teachers are not the run's.
+    /// When there is no run, its state cannot be one, or the data or the number of teachers are not the run's.
     pub fn resume(
         folder: &Path,
         dataset: &'a Dataset,
@@ -140,6 +140,17 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, TrainError> {
         let last = folder.join(LAST_FILE);
         let (start, state, moments) = Checkpoint::load_run(&last)?;
+        let damaged = |problem| TrainError::RunFile {
+            path: last.clone(),
+            problem,
+        };
+        let options = &state.options;
+        options.validate().map_err(|e| damaged(e.to_string()))?;
+        let batches = loader::batches(splits(dataset, options).0.len(), options.batch);
+        if state.batch > batches {
+            let problem = format!("stopped at batch {} of {batches}", state.batch);
+            return Err(damaged(problem));
+        }
         if state.data_sha256 != fingerprint(dataset) {
             return Err(TrainError::Data(format!(
                 "`{}` is not what the run was started with",

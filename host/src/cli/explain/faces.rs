@@ -25,7 +25,7 @@ pub(super) struct Face {
 }
 
 impl Face {
-    /// The map of one method, with a line for each covered square into `cells`.
+    /// The map of one method, with a line for each covered square of the face that is shown into `cells`.
     pub(super) fn explain(
         &self,
         explainer: &mut Explainer,
@@ -34,7 +34,7 @@ impl Face {
         class: Class,
         cells: &mut String,
     ) -> Result<Explanation> {
-        let mut one = |tile: &[u8]| -> Result<Explanation> {
+        let mut one = |tile: &[u8], cells: &mut String| -> Result<Explanation> {
             if let Some(layered) = method.layered() {
                 return Ok(explainer.explain(tile, layered, class)?);
             }
@@ -43,11 +43,15 @@ impl Face {
             write_cells(cells, name, explanation.class, &map, labels);
             Ok(explanation)
         };
-        let shown = one(&self.tile)?;
+        let shown = one(&self.tile, cells)?;
         if self.others.is_empty() {
             return Ok(shown);
         }
-        let maps = self.others.iter().map(|tile| Ok(one(tile)?.heat));
+        let mut unwritten = String::new();
+        let maps = self
+            .others
+            .iter()
+            .map(|tile| Ok(one(tile, &mut unwritten)?.heat));
         let maps = maps.collect::<Result<Vec<_>>>()?;
         let heat = Heat::mean(&maps).unwrap_or(shown.heat);
         Ok(Explanation { heat, ..shown })

@@ -88,7 +88,7 @@ fn describe(page: &mut Page, checkpoint: &Checkpoint, file: &Path) {
             row("trained on", history.dataset.clone()),
             row("seed", history.seed.to_string()),
             row(
-                "best validation accuracy",
+                "validation accuracy of the kept epoch",
                 accuracy.map_or("not measured".into(), |a| format!("{:.2} %", 100.0 * a)),
             ),
         ],

@@ -75,14 +75,8 @@ impl Sums {
                 Op::Conv2d(conv) => {
                     let geo = conv.geometry(batch, size);
                     product.resize(batch * geo.output_len(), 0.0);
-                    conv::forward(
-                        &geo,
-                        &digit,
-                        &self.weight,
-                        None,
-                        &mut self.packed,
-                        &mut product,
-                    );
+                    let (weight, packed) = (&self.weight, &mut self.packed);
+                    conv::forward_exact(&geo, &digit, weight, packed, &mut product);
                 }
                 _ => {
                     let inputs = codes.len() / batch.max(1);
@@ -175,6 +169,38 @@ mod tests {
                 let found = sums.of(&Op::Conv2d(conv), &layer, &codes, 1, [h, w]);
                 prop_assert_eq!(&found, &expected, "{} bits", bits);
             }
+        }
+    }
+
+    /// Winograd's tiles sum transformed numbers, which hold quarters and are larger.
+    #[test]
+    fn a_layer_that_tiles_would_fit_is_exact() {
+        let conv = Conv2d {
+            inputs: 32,
+            outputs: 32,
+            kernel: [3; 2],
+            stride: 1,
+            padding: Border::all(1),
+            dilation: 1,
+            groups: 1,
+            bias: true,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for weights in [80i8..=127, -127..=-80] {
+            let layer = Layer {
+                weight: (0..32 * 32 * 9)
+                    .map(|_| rng.random_range(weights.clone()))
+                    .collect(),
+                scales: vec![1.0; 32],
+                bias: vec![0; 32],
+                input: Affine {
+                    scale: 1.0,
+                    zero_point: 0,
+                },
+            };
+            let codes: Vec<u8> = (0..32 * 36).map(|_| rng.random_range(200..=255)).collect();
+            let found = Sums::new(&layer).of(&Op::Conv2d(conv), &layer, &codes, 1, [6, 6]);
+            assert_eq!(found, plain(&conv, &layer, &codes, [6, 6]));
         }
     }
 

@@ -35,7 +35,7 @@ pub enum SlimError {
     /// The budget is smaller than the smallest network that the floor allows.
     #[error(
         "{budget} of {before} {what} cannot be reached: with every prunable layer cut to \
-         {min_channels} channels, {smallest} are left"
+         {narrowest} channels, {smallest} are left"
     )]
     Unreachable {
         /// What is counted.
@@ -46,8 +46,8 @@ pub enum SlimError {
         before: u64,
         /// The smallest count that can be reached.
         smallest: u64,
-        /// Channels that every convolution keeps.
-        min_channels: usize,
+        /// Channels that every convolution keeps: the floor, as a whole multiple.
+        narrowest: usize,
     },
     /// A scale that cannot be ranked.
     #[error("`{tensor}`[{channel}] is {value}; a network that diverged cannot be slimmed")]

@@ -142,7 +142,7 @@ impl Ranking {
                 budget,
                 before,
                 smallest,
-                min_channels: self.min_channels,
+                narrowest: self.min_channels.next_multiple_of(self.round_to),
             });
         }
         // cutting `high` classes is enough, cutting fewer than `low` is not

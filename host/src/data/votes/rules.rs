@@ -86,6 +86,16 @@ impl Rule {
 }
 
 impl LabelMode {
+    /// Whether Training's images can be judged by the labels they have: not where these are for training only, nor where
+    /// all of them together say what each is trained towards.
+    pub fn judges_training(self) -> bool {
+        match self {
+            Self::Eight(rule) => rule.on(Split::PublicTest) == rule,
+            Self::Soft7 => true,
+            Self::Mixed7 => false,
+        }
+    }
+
     /// The names on the command line: the rules', and FER2013's classes.
     pub const NAMES: [&str; 7] = [
         "majority",

@@ -49,6 +49,23 @@ pub fn forward<E: Product>(
     run(geo, Direction::Forward, x, weight, bias, packed, y);
 }
 
+/// As [`forward`] without a bias, in sums of products of `x` and `weight` themselves and never of transformed ones: whole
+/// numbers whose products' magnitudes add up to 2²⁴ at most give exact sums.
+///
+/// # Panics
+/// When a slice has another length than the geometry says.
+pub fn forward_exact(
+    geo: &ConvGeometry,
+    x: &[f32],
+    weight: &[f32],
+    packed: &mut Packed<f32>,
+    y: &mut [f32],
+) {
+    assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
+    assert_eq!(y.len(), geo.batch * geo.output_len(), "output length");
+    directly(geo, Direction::Forward, x, weight, None, packed, y);
+}
+
 /// The gradient with respect to the input, `dx [batch, h, w, inputs]`, which is overwritten, from
 /// `dy [batch, oh, ow, outputs]`.
 ///
@@ -76,11 +93,26 @@ fn run<E: Product>(
     packed: &mut Packed<E>,
     target: &mut [E],
 ) {
-    if depthwise::fits(geo) {
-        depthwise::walk(&direction.gather(geo), source, weight, bias, target);
-    } else if winograd::fits(geo) && E::tiles_pay(geo) {
+    if winograd::fits(geo) && E::tiles_pay(geo) {
         winograd::pack::<E>(geo, direction, weight, &mut packed.tiled);
         winograd::pass(geo, direction, source, &packed.tiled, bias, target);
+    } else {
+        directly(geo, direction, source, weight, bias, packed, target);
+    }
+}
+
+/// One pass in products of the numbers as they are.
+fn directly<E: Product>(
+    geo: &ConvGeometry,
+    direction: Direction,
+    source: &[E],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    packed: &mut Packed<E>,
+    target: &mut [E],
+) {
+    if depthwise::fits(geo) {
+        depthwise::walk(&direction.gather(geo), source, weight, bias, target);
     } else {
         pack(geo, direction, weight, packed);
         walk(geo, direction, source, packed, bias, target);

@@ -5,7 +5,7 @@
 
 Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
 the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
-again: stopped or killed, the same command goes on, at most five minutes earlier. About 12 hours on two cores with AMX. --until ends
+again: stopped or killed, the same command goes on, at most five minutes earlier. About 20 hours on two cores, as the logs of the zoo add up. --until ends
 behind a step; --only takes one step: the small networks need no more than the committed slim one; --table prints what is there.
 What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl, what each network reached to
 docs/results/budgets.json. FER_TOOLS names the program; else it is built.
@@ -249,7 +249,7 @@ def made(name):
 
 `python3 tools/zoo.py` runs the commands above and goes on where it was stopped, with the recipes and logs in `models/zoo/{name}`:
 
-| recipe | log | machine, commit | epochs | hours | PublicTest, centre crop, the epoch that is kept |
+| recipe | log | machine, commit | epochs | hours | the kept epoch on PublicTest, centre crop, as the run logged it in bfloat16 |
 | --- | --- | --- | --- | --- | --- |
 {rows}
 The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the

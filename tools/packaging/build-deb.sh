@@ -45,8 +45,20 @@ put 640 $here/fer-edge.toml etc/fer/fer-edge.toml
 install -d -m 755 "$root/etc/fer/conf.d"
 doc=usr/share/doc/fer-edge
 put 644 $here/jetson.conf $doc/examples/jetson.conf
-for page in edge config service privacy json-lines cameras mqtt serial kiosk; do
-    [ ! -f "docs/$page.md" ] || put 644 "docs/$page.md" "$doc/$page.md"
+repository=$(sed -n 's/^repository = "\(.*\)"/\1/p' Cargo.toml)
+pages='edge config service privacy json-lines cameras mqtt serial kiosk'
+# Links to what isn't installed lead to the repository.
+with_links() {
+    sed -E \
+        -e 's#\]\(\.\./#](@/#g' \
+        -e 's#\]\(([a-z-]+\.(md|png|svg))#](@/docs/\1#g' \
+        -e "s#\]\(@/docs/((${pages// /|})\.md)#](\1#g" \
+        -e "s#\]\(@/#]($repository/blob/main/#g" "$1"
+}
+for page in $pages; do
+    with_links "docs/$page.md" >"$root/page.md"
+    put 644 "$root/page.md" "$doc/$page.md"
+    rm "$root/page.md"
 done
 put 644 edge/NOTICE $doc/NOTICE
 {

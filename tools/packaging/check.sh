@@ -48,6 +48,16 @@ scripts() {
     done
 }
 
+# Links from one page to another that isn't installed.
+dead_links() {
+    local page link
+    for page in "$1"/*.md; do
+        for link in $(grep -oE '\]\([^)#]+' "$page" | cut -c3- | grep -v '^https\?:' | sort -u || true); do
+            [ -e "$1/$link" ] || fail "$(basename "$page") links to $link, which is not installed"
+        done
+    done
+}
+
 package() {
     if ! command -v dpkg-deb >/dev/null || ! command -v readelf >/dev/null; then
         skip "no dpkg-deb or readelf (Debian: dpkg, binutils): no package was built"
@@ -67,6 +77,7 @@ package() {
     dpkg-deb --contents "$deb" | awk '{print $1, $2, $6}'
     dpkg-deb --info "$deb" control
     dpkg-deb --extract "$deb" "$work/root"
+    dead_links "$work/root/usr/share/doc/fer-edge"
     (cd "$work/root" && "$work/root/usr/bin/fer-edge" config check --config etc/fer/fer-edge.toml)
     "$work/root/usr/bin/fer-edge" run --frames 3 demo
 }

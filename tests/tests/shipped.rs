@@ -1,6 +1,7 @@
 //! The models in `models/zoo/`: whole, described, embedded as shipped, and as good as they say.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use fer_tests::program::edge;
 use fer_tests::skip;
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{LoadOptions, Split, load};
+use serde_json::Value;
 
 /// Name of the model that is built into `fer-edge`.
 const EMBEDDED: &str = "vgg19-slim-int8";
@@ -72,6 +74,39 @@ fn every_model_runs_at_the_edge() {
         let args = ["run", "demo", "--frames", "5", "--model"].map(Into::into);
         let printed = edge(args.into_iter().chain([folder.into_os_string()])).success();
         assert_eq!(printed.lines().count(), 5);
+    }
+}
+
+/// Another model or detector would make the page stale.
+#[test]
+fn the_page_on_json_lines_shows_what_the_demo_prints() {
+    let page = fs::read_to_string(skip::root().join("docs/json-lines.md")).unwrap();
+    let shown = page
+        .lines()
+        .find(|line| line.starts_with("{\"v\":1"))
+        .unwrap();
+    let printed = edge(["run", "demo", "--frames", "5"].map(Into::<OsString>::into)).success();
+    let [shown, printed] = [shown, printed.lines().last().unwrap()]
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert!(alike(&shown, &printed), "{shown} is {printed}");
+}
+
+/// Equal but for what another processor rounds in another way.
+fn alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| alike(a, b))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(key, a)| other.get(key).is_some_and(|b| alike(a, b)))
+        }
+        _ => match (one.as_f64(), other.as_f64()) {
+            (Some(a), Some(b)) => (a - b).abs() < 2e-3,
+            _ => one == other,
+        },
     }
 }
 

@@ -43,8 +43,7 @@ decisions() {
 [ "$(uname -m)" = x86_64 ] || skip "this is no amd64 machine"
 command -v aarch64-linux-gnu-gcc >/dev/null || skip "no aarch64-linux-gnu-gcc (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross)"
 if ! rustup target add $target; then
-    echo "SKIP: rustup cannot install $target: nothing was built for ARM"
-    exit 0
+    skip "rustup cannot install $target: nothing was built for ARM"
 fi
 
 case $mode in

@@ -249,7 +249,7 @@ def made(name):
 
 `python3 tools/zoo.py` runs the commands above and goes on where it was stopped, with the recipes and logs in `models/zoo/{name}`:
 
-| recipe | log | machine, commit | epochs | hours | the kept epoch on PublicTest, centre crop, as the run logged it in bfloat16 |
+| recipe | log | machine, commit, date | epochs | hours | the kept epoch on PublicTest, centre crop, as the run logged it in bfloat16 |
 | --- | --- | --- | --- | --- | --- |
 {rows}
 The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the
@@ -260,7 +260,7 @@ accuracy there is a little optimistic. PrivateTest was not looked at.
 def machine():
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return ", ".join([cpu, f"{os.cpu_count()} cores", *head.stdout.split()])
+    return ", ".join([cpu, f"{os.cpu_count()} cores", *head.stdout.split(), str(datetime.date.today())])
 
 
 def table():

@@ -1,6 +1,8 @@
 //! A password or token that neither a log nor `config show` can print.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
@@ -41,6 +43,15 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+/// Where the file of a secret lies. A plain name is looked for among the credentials that systemd hands to a service,
+/// because the service's user can't read files that only root may.
+pub(crate) fn located(path: &Path) -> Cow<'_, Path> {
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|folder| PathBuf::from(folder).join(path))
+        .filter(|file| path.components().count() == 1 && file.exists());
+    credential.map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 impl fmt::Debug for Secret {

@@ -35,5 +35,5 @@ pub fn root() -> &'static Path {
 pub fn data() -> Option<PathBuf> {
     let folder =
         std::env::var_os("FER_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    folder.is_dir().then_some(folder)
+    folder.join("fer2013.csv.xz").is_file().then_some(folder)
 }

@@ -3,12 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fer_edge::infer::{Classifier, Isa, Runner, TractClassifier};
 use fer_models::{Crops, Labels, ModelPackage, Preprocess, sha256_hex};
-use fer_tests::{npy, skip};
+use fer_tests::judges::{Case, Judges};
+use fer_tests::skip;
 use fer_tools::export::to_onnx;
 use fer_tools::graph::build::{Architecture, build};
 use fer_tools::graph::{fold::fold, init};
@@ -152,44 +151,17 @@ fn best(scores: &[f32]) -> usize {
     (0..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best })
 }
 
-/// Logits by `judge.py`; `None`, after saying why, without its Python.
+/// ONNX Runtime's logits; `None`, after saying why, without its Python.
 fn onnx_runtime(onnx: &[u8], pictures: &[f32], input: &Preprocess) -> Option<Vec<f32>> {
-    let python = std::env::var_os("FER_PYTHON")
-        .map_or_else(|| skip::root().join(".venv/bin/python"), PathBuf::from);
+    let judges = Judges::find()?;
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    let shape = [1, input.channels, input.crop, input.crop];
-    let count = pictures.len() / shape.iter().product::<usize>();
-    std::fs::write(file("model.onnx"), onnx).unwrap();
-    std::fs::write(
-        file("inputs.npy"),
-        npy::encode(&[count, shape[1], shape[2], shape[3]], pictures),
-    )
-    .unwrap();
-    let ran = Command::new(&python)
-        .arg(skip::root().join("tests/judges/judge.py"))
-        .arg("onnxruntime")
-        .args(["model.onnx", "inputs.npy", "logits.npy"].map(file))
-        .output();
-    match ran {
-        Ok(output) if output.status.success() => Some(read(&file("logits.npy"))),
-        Ok(output) => {
-            let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            skip::skip(&format!("no ONNX Runtime in {}: {why}", python.display()));
-            None
-        }
-        Err(error) => {
-            skip::skip(&format!(
-                "no ONNX Runtime: cannot run {}: {error}",
-                python.display()
-            ));
-            None
-        }
-    }
-}
-
-fn read(file: &Path) -> Vec<f32> {
-    npy::decode(&std::fs::read(file).unwrap()).unwrap()
+    let case = Case {
+        name: "quantised".into(),
+        onnx: onnx.to_vec(),
+        shape: [input.channels, input.crop, input.crop],
+        pixels: pictures.to_vec(),
+    };
+    judges.logits("onnxruntime", folder.path(), &[case]).pop()
 }
 
 /// What stands for a value of the float file: a name, and the scale and zero point behind it.

@@ -19,7 +19,7 @@ const LAST: usize = IMAGES / BATCH;
 #[test]
 fn bfloat16_reaches_the_loss_of_f32_within_two_percent() {
     if Precision::Bf16.or_f32() == Precision::F32 {
-        skip::note("this processor has no AMX: bfloat16 training is f32 training here");
+        skip::note("SKIP: no fast bfloat16 here: bfloat16 training is f32 training");
         return;
     }
     let Some(data) = skip::data() else {

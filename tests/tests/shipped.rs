@@ -1,4 +1,4 @@
-//! The models in `models/zoo/`: whole, described, embedded as shipped, and as good as they say.
+//! The models in `models/zoo/`: whole, described, embedded as shipped, and the embedded one as good as it says.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -72,8 +72,14 @@ fn every_model_opens_under_its_folders_name_and_has_a_card() {
 fn every_model_runs_at_the_edge() {
     for folder in zoo() {
         let args = ["run", "demo", "--frames", "5", "--model"].map(Into::into);
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let printed = edge(args.into_iter().chain([folder.into_os_string()])).success();
         assert_eq!(printed.lines().count(), 5);
+        for line in printed.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["model"], name.as_str());
+            assert!(line["faces"][0]["label"].is_string(), "{line}");
+        }
     }
 }
 

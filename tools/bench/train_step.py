@@ -124,7 +124,7 @@ def main():
         label = f"fer-tools {name}" if name in OURS else name
         middle, slowest = statistics.median(speeds[name]), min(speeds[name])
         print(f"  {label:<28} {value:7.1f} {middle:7.1f} {slowest:8.1f}")
-    print(f"  {'candle (our portable engine)':<28} {candle:7.1f}")
+    print(f"  {f'candle, one step of {min(args.batch, 16)}':<28} {candle:7.1f}")
     peak = max(peaks)
     print(f"f32 matrix-product peak {peak:.0f} GFLOP/s")
     for precision in OURS:

@@ -79,10 +79,20 @@ fn integers_equal_the_plain_loops_exactly() {
                 }
                 let network = builder.finish(map).unwrap();
                 let mut found = vec![f32::NAN; expected.len()];
-                network
-                    .run(&mut network.workspace(), &pictures, &mut found)
-                    .unwrap();
+                let mut workspace = network.workspace();
+                network.run(&mut workspace, &pictures, &mut found).unwrap();
                 assert_eq!(&found, expected, "seed {seed}, {isa}: {case:?}");
+                // fewer faces than before, on what these have left
+                for fewer in 0..case.pictures {
+                    let mut found = vec![f32::NAN; fewer * network.output().len()];
+                    let pictures = &pictures[..fewer * case.input.len()];
+                    network.run(&mut workspace, pictures, &mut found).unwrap();
+                    assert_eq!(
+                        found,
+                        expected[..found.len()],
+                        "seed {seed}, {isa}: {case:?}"
+                    );
+                }
             }
         }
     }
@@ -112,9 +122,15 @@ fn floats_equal_the_plain_loops_nearly() {
                 .unwrap();
             let network = builder.finish(map).unwrap();
             let mut found = vec![f32::NAN; sums.len()];
-            network
-                .run(&mut network.workspace(), &pictures, &mut found)
-                .unwrap();
+            let mut workspace = network.workspace();
+            network.run(&mut workspace, &pictures, &mut found).unwrap();
+            // fewer faces than before, on what these have left
+            for fewer in 0..case.pictures {
+                let mut again = vec![f32::NAN; fewer * network.output().len()];
+                let pictures = &pictures[..fewer * case.input.len()];
+                network.run(&mut workspace, pictures, &mut again).unwrap();
+                assert_eq!(again, found[..again.len()], "seed {seed}, {isa}: {case:?}");
+            }
             for (i, (&found, sum)) in found.iter().zip(&sums).enumerate() {
                 let exact = sum + f64::from(bias[i % case.outputs]);
                 let exact = if relu { exact.max(0.0) } else { exact };

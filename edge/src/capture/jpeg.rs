@@ -32,6 +32,8 @@ pub(super) fn decode(
     }
     frame.width = width;
     frame.height = height;
+    // A scan that ends early leaves rows as they are, and the buffer comes from another picture.
+    frame.pixels.clear();
     frame.pixels.resize(pixels, 0);
     match decoder.input_colorspace() {
         Some(ColorSpace::YCbCr | ColorSpace::Luma) => {

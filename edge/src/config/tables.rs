@@ -289,12 +289,12 @@ impl Service {
             let expected = "expected 1 to 64 letters, digits, - or _";
             return Err(KeyError::new("id", expected));
         }
-        // a frame is due after one divided by it: within a minute or two
+        // below, those who watch over the service take its pauses for faults
         if self
             .max_fps
-            .is_some_and(|fps| !(0.01..=1000.0).contains(&fps))
+            .is_some_and(|fps| !(0.5..=1000.0).contains(&fps))
         {
-            return Err(KeyError::new("max_fps", "expected 0.01 to 1000"));
+            return Err(KeyError::new("max_fps", "expected 0.5 to 1000"));
         }
         for (key, limit) in [
             ("max_cpu_percent", self.max_cpu_percent),

@@ -1,4 +1,5 @@
-//! One picture in, one observation out, nothing kept.
+//! One picture in, one observation out. The picture is freed with its answer; the stages' working memory is replaced by the
+//! next one's.
 
 use std::fmt::Display;
 use std::io;
@@ -80,7 +81,7 @@ impl Worker {
     }
 }
 
-/// The frame, the only copy of the picture, is gone when this returns.
+/// The frame, the only whole copy of the picture, is gone when this returns.
 fn process<E: Display>(
     processor: &mut Option<Processor>,
     build: impl Fn() -> Result<Processor, E>,

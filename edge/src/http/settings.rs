@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// Shortest token that is taken: 16 characters of hexadecimal are 64 bits.
 const MIN_TOKEN: usize = 16;
@@ -151,8 +151,9 @@ impl Settings {
 }
 
 fn read_token(path: &Path) -> Result<Secret, SettingsError> {
-    let text = fs::read_to_string(path).map_err(|error| SettingsError::TokenFile {
-        path: path.to_owned(),
+    let path = secret::located(path);
+    let text = fs::read_to_string(&path).map_err(|error| SettingsError::TokenFile {
+        path: path.into_owned(),
         error,
     })?;
     let token = Secret::new(text.trim());

@@ -129,8 +129,11 @@ impl Outlets {
     /// Closes an outlet, and opens it with other settings, if they ask for one.
     ///
     /// # Errors
-    /// Returns why it can't be opened; it stays closed then.
+    /// Returns why it can't be opened; it stays closed then, unless the token was at fault, which is looked at before.
     pub(super) fn reopen(&self, outlet: Outlet, config: &Config) -> Result<(), OutletError> {
+        if outlet == Outlet::Http && config.http.enabled {
+            config.http.secret().map_err(HttpError::Settings)?;
+        }
         let slot = match outlet {
             Outlet::Mqtt => &self.mqtt,
             Outlet::Serial => &self.serial,

@@ -4,6 +4,7 @@ use crate::config::{Config, ConfigError, Loaded};
 use crate::pipeline::{Shared, Tuning};
 use crate::processor;
 use crate::reuse;
+use crate::secret::Secret;
 use crate::vision::track;
 
 use super::outlets::{Outlet, Outlets};
@@ -17,6 +18,8 @@ pub(super) struct Reloader {
     reread: Reread,
     shared: Shared,
     outlets: Outlets,
+    /// What the server asks for: a file may hold another one now.
+    token: Option<Secret>,
 }
 
 /// What became of a change.
@@ -29,6 +32,7 @@ struct Changes {
 impl Reloader {
     pub(super) fn new(current: Config, reread: Reread, shared: Shared, outlets: Outlets) -> Self {
         Self {
+            token: current.http.secret().ok().flatten(),
             current,
             reread,
             shared,
@@ -69,10 +73,13 @@ impl Reloader {
         let Self {
             current: old,
             outlets,
+            token,
             ..
         } = self;
         for outlet in Outlet::ALL {
-            if !outlet.differs(old, &new) {
+            // the other outlets read their files at every connection
+            let rotated = || outlet == Outlet::Http && new.http.secret().is_ok_and(|t| t != *token);
+            if !outlet.differs(old, &new) && !rotated() {
                 continue;
             }
             // All else is as it was at the start, such as the device's name and the model that
@@ -87,6 +94,7 @@ impl Reloader {
                 Ok(()) => {
                     changes.applied.push(outlet.name());
                     *old = next;
+                    *token = old.http.secret().ok().flatten();
                 }
                 Err(error) => {
                     let name = outlet.name();

@@ -7,6 +7,10 @@ use fer_models::Rect;
 
 use super::{Detection, iou};
 
+/// Without a look for longer than this, as when the camera was away, whoever is there now counts as somebody else, however
+/// well the places match. Above the pause between two searches at one frame a second.
+const GAP_MS: u64 = 5000;
+
 /// Settings of [`Tracker`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -77,6 +81,7 @@ impl Tracker {
     ///
     /// Pairs are matched by falling overlap, so a detection continues the track it fits best.
     pub fn update(&mut self, now_ms: u64, faces: &[Detection]) {
+        self.forget(now_ms, self.settings.max_age_ms.max(GAP_MS));
         self.pairs.clear();
         for (t, track) in self.tracks.iter().enumerate() {
             for (f, face) in faces.iter().enumerate() {
@@ -116,7 +121,10 @@ impl Tracker {
 
     /// Forgets the faces that were last seen too long ago.
     pub fn age(&mut self, now_ms: u64) {
-        let max_age = self.settings.max_age_ms;
+        self.forget(now_ms, self.settings.max_age_ms);
+    }
+
+    fn forget(&mut self, now_ms: u64, max_age: u64) {
         self.tracks
             .retain(|track| now_ms.saturating_sub(track.seen_ms) <= max_age);
     }
@@ -152,6 +160,16 @@ mod tests {
         assert_eq!(ids(&tracker), [1, 2]);
         assert_eq!(tracker.tracks()[0].rect.x, 20.0);
         assert_eq!(tracker.tracks()[1].rect.x, 210.0);
+    }
+
+    #[test]
+    fn who_comes_after_a_pause_is_somebody_else() {
+        let mut tracker = Tracker::default();
+        tracker.update(0, &[face(0.0, 0.0)]);
+        tracker.update(GAP_MS, &[face(5.0, 0.0)]);
+        assert_eq!(ids(&tracker), [1], "a slow camera");
+        tracker.update(50_000, &[face(5.0, 0.0)]);
+        assert_eq!(ids(&tracker), [2]);
     }
 
     #[test]

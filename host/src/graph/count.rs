@@ -33,11 +33,6 @@ impl Counts {
         }
         counts
     }
-
-    /// Bytes of the parameters as 32-bit floats.
-    pub fn parameter_bytes(&self) -> u64 {
-        self.parameters * 4
-    }
 }
 
 /// Multiply-adds of one node for one image.

@@ -7,9 +7,10 @@ use super::ir::{Conv2d, ConvTranspose2d, Node, NodeId, Op, Pool};
 use crate::ops::conv::ConvGeometry;
 use crate::ops::pool::PoolGeometry;
 
-/// No dimension, kernel or stride of a network for faces is near this; it keeps products from
-/// overflowing on files that lie.
+/// No dimension, kernel or stride of a network for faces is near this.
 const LARGEST: usize = 1 << 16;
+/// Nor are the numbers of one map: a file that lies must not make the process ask for more memory than there is.
+const LARGEST_MAP: usize = 1 << 24;
 
 impl Conv2d {
     /// The kernel geometry for `batch` maps of `size` pixels.
@@ -118,7 +119,8 @@ fn expect(what: &str, found: usize, expected: usize) -> Result<(), String> {
 /// The output shape of one operator on inputs of these shapes.
 pub(super) fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
     let shape = given(op, inputs)?;
-    if shape.iter().any(|&d| d == 0 || d > LARGEST * 64) {
+    let numbers = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    if !numbers.is_some_and(|numbers| (1..=LARGEST_MAP).contains(&numbers)) {
         return Err(format!(
             "reads {inputs:?}, which would give an impossible shape {shape:?}"
         ));
@@ -271,4 +273,30 @@ fn repeated(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let channels = a[0] == b[0] || a[0] == 1 || b[0] == 1;
     let pixels = a[1..] == b[1..] || a[1..] == [1, 1] || b[1..] == [1, 1];
     (channels && pixels).then(|| (0..3).map(|i| a[i].max(b[i])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Border;
+    use super::*;
+
+    /// It would be 69 GB of floats for one image.
+    #[test]
+    fn a_map_that_no_memory_holds_is_refused() {
+        let conv = |padding| {
+            Op::Conv2d(Conv2d {
+                inputs: 1,
+                outputs: 1,
+                kernel: [1; 2],
+                stride: 1,
+                padding: Border::all(padding),
+                dilation: 1,
+                groups: 1,
+                bias: false,
+            })
+        };
+        let shape = |padding| output_shape(&conv(padding), &[&[1, 44, 44]]);
+        assert_eq!(shape(100).unwrap(), [1, 244, 244]);
+        assert!(shape(65_535).unwrap_err().contains("131114"));
+    }
 }

@@ -50,11 +50,20 @@ pub fn statistics<E: Element>(channels: usize, x: &[E]) -> BatchStats {
         add_moments(block, &pivot, sums, squares);
     });
     let mean = |c: usize| (f64::from(pivot[c]) + sums[c] / count) as f32;
-    let variance = |c: usize| ((squares[c] - sums[c] * sums[c] / count) / count).max(0.0) as f32;
+    // below zero by rounding; what is no number stays none
+    let variance = |c: usize| {
+        let found = (squares[c] - sums[c] * sums[c] / count) / count;
+        if found < 0.0 { 0.0 } else { found as f32 }
+    };
     BatchStats {
         mean: (0..pivot.len()).map(mean).collect(),
         variance: (0..pivot.len()).map(variance).collect(),
     }
+}
+
+/// The larger one. Unlike `f32::max` it keeps what is no number: a network that diverged must not look well.
+pub(crate) fn at_least(value: f32, floor: f32) -> f32 {
+    if value < floor { floor } else { value }
 }
 
 /// A normalisation as one multiplication and one addition a channel: `max(floor, x·scale + shift)`.
@@ -210,7 +219,7 @@ wide! {
         let channels = scale.len();
         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
             for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
-                *y = E::from_f32((x.to_f32() * scale + shift).max(*floor));
+                *y = E::from_f32(at_least(x.to_f32() * scale + shift, *floor));
             }
         }
     }

@@ -108,9 +108,14 @@ fn memory_stays_within_five_percent() {
     let (first, descriptors) = (daemon.resident(), daemon.descriptors());
     note("minute  resident KiB  descriptors  lines  events  serial bytes");
     let mut last = first;
+    let counts = || [lines.count(), serial.count(), events.count()];
+    let mut heard = counts();
     for minute in 1..=minutes {
         thread::sleep((WARM_UP * minute).saturating_sub(start.elapsed()));
         last = daemon.resident();
+        let before = std::mem::replace(&mut heard, counts());
+        let all_speak = minute == 1 || before.iter().zip(&heard).all(|(before, now)| now > before);
+        assert!(all_speak, "minute {minute}: a sink is silent: {heard:?}");
         note(&format!(
             "{minute:6}  {last:12}  {:11}  {:5}  {:6}  {:12}",
             daemon.descriptors(),
@@ -136,8 +141,6 @@ fn memory_stays_within_five_percent() {
     ));
     assert!(growth.abs() <= MOST_GROWTH, "memory changed by {growth}");
     assert_eq!(daemon.descriptors(), descriptors, "open files");
-    for heard in [&lines, &serial, &events] {
-        assert!(heard.count() > 0, "a sink was silent");
-    }
+    assert!(heard.iter().all(|&count| count > 0), "a sink was silent");
     assert!(metrics.contains("fer_mqtt_connected 1"), "{metrics}");
 }

@@ -138,6 +138,9 @@ impl Network {
             pictures * self.output().len(),
             scores.len(),
         )?;
+        if pictures == 0 {
+            return Ok(());
+        }
         workspace.grow(self, pictures)?;
         let Buffer::Floats(input) = &mut workspace.buffers[0] else {
             return Err(Error::Workspace);

@@ -208,8 +208,16 @@ fn integer_layer(
         _ => return refuse("scales that aren't one an output"),
     };
     let narrow = values.iter().map(|&value| i8::try_from(value));
+    let sums: Vec<f32> = each.iter().map(|weight| scale * weight).collect();
     let bias = match bias.map(|bias| &bias.numbers) {
-        Some(Numbers::Integers { values, .. }) => values.clone(),
+        Some(Numbers::Integers { values, scales, .. }) => {
+            let of = |output: usize| scales[output.min(scales.len() - 1)];
+            let fits = |(output, &sum): (usize, &f32)| (of(output) - sum).abs() <= 1e-5 * sum.abs();
+            if ![1, outputs].contains(&scales.len()) || !sums.iter().enumerate().all(fits) {
+                return refuse("a bias in other units than the sums");
+            }
+            values.clone()
+        }
         Some(Numbers::Floats(_)) => return refuse("a bias of floats"),
         None => vec![0; outputs],
     };
@@ -218,7 +226,7 @@ fn integer_layer(
             .collect::<Result<_, _>>()
             .map_err(|_| Unfused("weights that aren't signed bytes".into()))?,
         bias,
-        scales: each.iter().map(|weight| scale * weight).collect(),
+        scales: sums,
     })
 }
 

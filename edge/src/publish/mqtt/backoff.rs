@@ -37,9 +37,14 @@ impl Backoff {
         whole.mul_f64(0.5 + 0.5 * fraction)
     }
 
-    /// The connection stands: the next loss starts from the beginning.
-    pub(super) fn reset(&mut self) {
-        self.next = self.first;
+    /// A connection ended that had stood for `stood`. Longer than the next pause would be, and pauses start from the
+    /// beginning: a broker that takes a connection only to end it is asked less and less often. Returns whether they do.
+    pub(super) fn after(&mut self, stood: Duration) -> bool {
+        let worked = stood > self.next.min(self.cap);
+        if worked {
+            self.next = self.first;
+        }
+        worked
     }
 }
 
@@ -59,7 +64,9 @@ mod tests {
                 "{pause:?} of {whole:?}"
             );
         }
-        backoff.reset();
+        assert!(!backoff.after(Duration::from_secs(1)));
+        assert!(backoff.pause() > cap / 3, "it was thrown out at once");
+        assert!(backoff.after(Duration::from_secs(31)));
         assert!(backoff.pause() <= first);
     }
 

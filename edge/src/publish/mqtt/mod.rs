@@ -160,7 +160,7 @@ impl Sink for Mqtt {
             news = true;
             hand_over(Wake::Report(Report {
                 kind: Kind::Event,
-                payload: report::event(observation, change, held, now, ts),
+                payload: report::event(observation, change, held, ts),
             }));
         });
         let faces = presence.faces();

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// The password's file can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +30,11 @@ pub(super) fn credentials(settings: &Settings) -> Result<Option<(String, Secret)
     Ok(Some((user.clone(), password)))
 }
 
-/// The file's first line. A plain name is looked for among the credentials that systemd hands to a
-/// service, because the service's user can't read files that only root may.
+/// The file's first line.
 fn read(path: &Path) -> Result<Secret, PasswordError> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|folder| PathBuf::from(folder).join(path))
-        .filter(|file| path.components().count() == 1 && file.exists());
-    let path = credential.as_deref().unwrap_or(path);
-    let text = fs::read_to_string(path).map_err(|error| PasswordError {
-        path: path.to_owned(),
+    let path = secret::located(path);
+    let text = fs::read_to_string(&path).map_err(|error| PasswordError {
+        path: path.into_owned(),
         error,
     })?;
     Ok(Secret::new(text.lines().next().unwrap_or_default()))

@@ -14,7 +14,8 @@ pub(super) struct Held {
     pub(super) face: Face,
     /// When it came.
     pub(super) since: Instant,
-    seen: Instant,
+    /// When it was last seen.
+    pub(super) seen: Instant,
 }
 
 /// What happened to a face.

@@ -1,6 +1,6 @@
 //! Reports as JSON. `docs/mqtt.md` describes the fields.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -85,13 +85,7 @@ pub(super) fn emotion(seen: &Observation, held: &[Held], ts: f64) -> Vec<u8> {
 }
 
 /// A face that came, changed or went.
-pub(super) fn event(
-    seen: &Observation,
-    change: Change,
-    held: &Held,
-    now: Instant,
-    ts: f64,
-) -> Vec<u8> {
+pub(super) fn event(seen: &Observation, change: Change, held: &Held, ts: f64) -> Vec<u8> {
     json(&Event {
         v: SCHEMA_VERSION,
         change,
@@ -101,7 +95,7 @@ pub(super) fn event(
         face_id: held.face.id,
         label: seen.label(held.face.label),
         score: score(&held.face),
-        present_s: seconds(now.duration_since(held.since)),
+        present_s: seconds(held.seen.duration_since(held.since)),
     })
 }
 
@@ -117,6 +111,8 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::super::presence::Presence;
     use super::*;
     use crate::publish::fixture::{face, observation};
@@ -132,12 +128,19 @@ mod tests {
         let mut presence = Presence::new(Duration::ZERO);
         let start = Instant::now();
         let mut events = Vec::new();
-        presence.update(&seen.faces, start, |change, held| {
-            let now = start + Duration::from_millis(1500);
-            events.push(parse(&event(&seen, change, held, now, 12.5)));
-        });
+        let mut at = |millis, faces: usize| {
+            let now = start + Duration::from_millis(millis);
+            presence.update(&seen.faces[..faces], now, |change, held| {
+                events.push(parse(&event(&seen, change, held, 12.5)));
+            });
+            parse(&emotion(&seen, presence.faces(), 12.5))
+        };
+        at(0, 2);
+        // the second face goes at 1.5 seconds, and is missed at 60
+        let report = at(1500, 2);
+        at(60_000, 1);
         assert_eq!(
-            parse(&emotion(&seen, presence.faces(), 12.5)),
+            report,
             json!({
                 "v": 1, "ts": 12.5, "seq": 4, "t_ms": 266, "source": "demo", "model": "m",
                 "faces": 2, "label": "happy", "score": 0.75, "raw_label": "sad", "face_id": 1,
@@ -149,9 +152,15 @@ mod tests {
             events[0],
             json!({
                 "v": 1, "type": "new", "ts": 12.5, "seq": 4, "t_ms": 266, "face_id": 1,
-                "label": "happy", "score": 0.75, "present_s": 1.5,
+                "label": "happy", "score": 0.75, "present_s": 0.0,
             })
         );
+        let gone = &events[2];
+        assert_eq!(
+            (&gone["type"], &gone["face_id"]),
+            (&json!("end"), &json!(2))
+        );
+        assert_eq!(gone["present_s"], 1.5);
     }
 
     #[test]

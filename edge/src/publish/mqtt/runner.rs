@@ -50,7 +50,8 @@ enum State {
     /// Until the next try.
     Waiting(Instant),
     Connecting,
-    Up(Client),
+    /// Since when.
+    Up(Client, Instant),
     /// The goodbye is on its way; the link ends when the broker closes it.
     Leaving,
 }
@@ -130,7 +131,7 @@ impl Runner {
             if matches!(self.state, State::Waiting(until) if until <= now) {
                 self.connect();
             }
-            if matches!(self.state, State::Up(_)) {
+            if matches!(self.state, State::Up(..)) {
                 self.watch.look(now, self.connects, &mut self.session);
                 self.send();
             }
@@ -152,7 +153,7 @@ impl Runner {
     fn patience(&self, now: Instant) -> Duration {
         let until = match self.state {
             State::Waiting(until) => until,
-            State::Connecting | State::Up(_) | State::Leaving => now + GLANCE,
+            State::Connecting | State::Up(..) | State::Leaving => now + GLANCE,
         };
         let until = self.stop_at.map_or(until, |stop| stop.min(until));
         until.saturating_duration_since(now)
@@ -203,29 +204,35 @@ impl Runner {
         // Fails only when the link has just gone down, which is the next thing we hear.
         let _ = client.try_subscribe_many(filters);
         self.connects += 1;
-        self.trouble = None;
-        self.backoff.reset();
         self.shared.health.set_mqtt_connected(true);
         self.shared.health.set_mqtt_trouble(None);
         self.shared.refresh.store(true, Relaxed);
         self.session.connected();
-        self.state = State::Up(client);
+        self.state = State::Up(client, Instant::now());
     }
 
     fn down(&mut self, reason: String) {
         let host = &self.settings.host;
-        if matches!(self.state, State::Leaving) {
-            tracing::info!(host, "connection to the broker closed");
-        } else if matches!(self.state, State::Up(_)) {
-            tracing::warn!(host, reason, "connection to the broker lost");
-        } else if self.trouble.as_ref() != Some(&reason) {
-            tracing::warn!(
-                host,
-                reason,
-                "cannot connect to the broker; will keep trying"
-            );
-        } else {
-            tracing::debug!(host, reason, "cannot connect to the broker");
+        let told = self.trouble.as_ref() == Some(&reason);
+        match &self.state {
+            State::Leaving => tracing::info!(host, "connection to the broker closed"),
+            State::Up(_, since) => {
+                if self.backoff.after(since.elapsed()) || !told {
+                    tracing::warn!(host, reason, "connection to the broker lost");
+                } else {
+                    tracing::debug!(host, reason, "connection to the broker lost again");
+                }
+            }
+            State::Waiting(_) | State::Connecting if told => {
+                tracing::debug!(host, reason, "cannot connect to the broker");
+            }
+            State::Waiting(_) | State::Connecting => {
+                tracing::warn!(
+                    host,
+                    reason,
+                    "cannot connect to the broker; will keep trying"
+                );
+            }
         }
         self.shared.health.set_mqtt_connected(false);
         self.shared.health.set_mqtt_trouble(Some(reason.clone()));
@@ -235,7 +242,7 @@ impl Runner {
     }
 
     fn send(&mut self) {
-        let State::Up(client) = &self.state else {
+        let State::Up(client, _) = &self.state else {
             return;
         };
         while let Some(message) = self.session.next() {
@@ -272,7 +279,7 @@ impl Runner {
         let Some(stop_at) = self.stop_at else {
             return false;
         };
-        if let State::Up(client) = &self.state
+        if let State::Up(client, _) = &self.state
             && self.session.is_done()
         {
             let _ = client.try_disconnect();
@@ -280,7 +287,9 @@ impl Runner {
         }
         match self.state {
             State::Waiting(_) | State::Connecting if self.session.waiting() == 0 => true,
-            State::Waiting(_) | State::Connecting | State::Up(_) | State::Leaving => stop_at <= now,
+            State::Waiting(_) | State::Connecting | State::Up(..) | State::Leaving => {
+                stop_at <= now
+            }
         }
     }
 }

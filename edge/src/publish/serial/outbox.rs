@@ -73,6 +73,11 @@ impl Outbox {
         self.lock().closed
     }
 
+    /// How many reports have not been taken.
+    pub(super) fn waiting(&self) -> u64 {
+        self.lock().reports.len() as u64
+    }
+
     /// Takes the oldest report, waiting for one until a moment.
     pub(super) fn next(&self, until: Instant) -> Wake {
         self.wait(until, |state| state.reports.pop_front())

@@ -18,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How long a port may take nothing before a frame is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long what is left may take to go out once the outbox is closed.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// How often the camera's state is looked at when no report comes.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -88,12 +91,17 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
     }
 
     /// Sends until the outbox is closed and empty, or the port fails. Once it is closed, a line that
-    /// takes nothing ends it too.
+    /// takes nothing ends it too, as does [`GOODBYE`].
     fn talk(&self, session: &mut Session<'_, P>) -> io::Result<()> {
         let mut hello_at = Instant::now();
         let mut camera: Option<Camera> = None;
+        let mut over: Option<Instant> = None;
         loop {
             let now = Instant::now();
+            if self.outbox.is_closed() && now >= *over.get_or_insert(now + GOODBYE) {
+                self.health.count_serial_dropped(self.outbox.waiting());
+                return Ok(());
+            }
             if now >= hello_at {
                 session.send(&self.hello())?;
                 hello_at = now + self.settings.hello_every();

@@ -9,7 +9,7 @@ use std::arch::x86_64::{__cpuid_count, __get_cpuid_max};
 
 use super::Block;
 
-/// Asks the processor for AMX-BF16 and AVX-512, and Linux for leave to use the tiles.
+/// Asks the processor for AMX-BF16, and Linux for leave to use the tiles.
 pub(super) fn request() -> bool {
     // CPUID leaf 7: EDX bit 24 is AMX-TILE, bit 22 AMX-BF16
     if __get_cpuid_max(0).0 < 7 {

@@ -13,6 +13,7 @@ use super::penalty::Penalty;
 use crate::graph::Role;
 use crate::graph::exec::{Param, Params};
 use crate::ops::lanes;
+use crate::ops::norm::at_least;
 
 /// The state that goes with a set of parameters.
 #[derive(Clone, Debug)]
@@ -71,7 +72,11 @@ impl Optimizer {
     pub fn step(&mut self, params: &mut Params, rate: f32) {
         let o = self.options;
         let scale = match o.clip {
-            Clip::Norm(bound) => (bound / gradient_norm(params).max(1e-12)).min(1.0),
+            // a gradient that is no number spoils the weights, and the next loss says so
+            Clip::Norm(bound) => match bound / at_least(gradient_norm(params), 1e-12) {
+                scale if scale > 1.0 => 1.0,
+                scale => scale,
+            },
             Clip::None | Clip::Value(_) => 1.0,
         };
         let bound = match o.clip {

@@ -104,7 +104,7 @@ impl<E: Product> NativeEngine<E> {
                     Mode::Train { .. } | Mode::Eval => Saved::Stats(stats),
                 };
             }
-            Op::Relu => map1(input(0), y, |v| v.max(0.0)),
+            Op::Relu => map1(input(0), y, |v| norm::at_least(v, 0.0)),
             Op::Sigmoid => map1(input(0), y, |v| 1.0 / (1.0 + (-v).exp())),
             Op::MaxPool(p) => {
                 let mut winners = match saved {
@@ -209,7 +209,7 @@ impl<E: Product> NativeEngine<E> {
         if self.plan.relu(id) {
             y.par_chunks_mut(BLOCK).for_each(|y| rectify(y));
             if let Saved::Logits(logits) = &mut kept {
-                logits.iter_mut().for_each(|v| *v = v.max(0.0));
+                logits.iter_mut().for_each(|v| *v = norm::at_least(*v, 0.0));
             }
         }
         kept
@@ -238,7 +238,7 @@ wide! {
 
     fn rectify<'a, E: Element>(y: &'a mut [E]) {
         for v in y {
-            *v = E::from_f32(v.to_f32().max(0.0));
+            *v = E::from_f32(norm::at_least(v.to_f32(), 0.0));
         }
     }
 }

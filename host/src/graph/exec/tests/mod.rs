@@ -3,6 +3,8 @@
 mod frozen;
 mod reference;
 
+use std::io::Write;
+
 use candle_core::Device;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -294,6 +296,7 @@ fn a_whole_vgg19_step_meets_the_reference() {
 #[test]
 fn a_bfloat16_step_is_as_near_as_its_rounding() {
     if !Bf16::is_fast() {
+        let _ = writeln!(std::io::stderr().lock(), "SKIP: no fast bfloat16 here");
         return;
     }
     for graph in [every_operator(), attention()] {
@@ -384,6 +387,22 @@ fn evaluation_uses_the_running_statistics() {
         .infer(&params, &pixels, 5)
         .unwrap();
     assert!(distance(&rounded, &widened(&candle)) < 0.05);
+}
+
+/// A ReLU that made zeros of them would have a network that diverged look well.
+#[test]
+fn what_is_no_number_reaches_the_logits() {
+    let mut network = lively(small("vgg11"), 7);
+    let input = batch_for(&network.graph, 2, 1);
+    let first = network.weights.get_mut("features.0.weight").unwrap();
+    first.data_mut()[0] = f32::NAN;
+    let mut engine = NativeEngine::<f32>::new(network.graph.clone());
+    let mut params = Params::new(&network);
+    let trained = engine.forward(&mut params, &input, 2, 3).unwrap();
+    let judged = engine.infer(&params, &input, 2).unwrap();
+    for logits in [trained, judged] {
+        assert!(logits.iter().all(|logit| logit.is_nan()), "{logits:?}");
+    }
 }
 
 #[test]

@@ -92,6 +92,26 @@ fn a_network_with_something_else_in_it_runs_on_tract() {
     assert_eq!(runs_on, "tract");
 }
 
+/// The kernels add a bias to the sums, in their units.
+#[test]
+fn a_bias_in_other_units_than_the_sums_runs_on_tract() {
+    let (onnx, input) = exported("vgg11");
+    let mut model = ModelProto::decode(quantised(&onnx).as_slice()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let steps = graph
+        .initializer
+        .iter_mut()
+        .find(|tensor| tensor.name.ends_with("bias/scale"))
+        .unwrap();
+    let doubled = numbers(steps)
+        .into_iter()
+        .flat_map(|x| (2.0 * x).to_le_bytes());
+    steps.raw_data = doubled.collect();
+    let package = package(&model.encode_to_vec(), input);
+    let (runs_on, _) = scores(&package, Runner::default(), &pictures(1, &input));
+    assert_eq!(runs_on, "tract");
+}
+
 /// It would be looked up for ever.
 #[test]
 fn a_constant_made_of_itself_is_refused() {

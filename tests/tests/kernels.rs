@@ -8,10 +8,12 @@ use fer_edge::infer::{Classifier, Isa, Runner, TractClassifier};
 use fer_models::{Crops, Labels, ModelPackage, Preprocess, sha256_hex};
 use fer_tests::judges::{Case, Judges};
 use fer_tests::skip;
-use fer_tools::export::to_onnx;
+use fer_tools::export::{OnnxModel, to_onnx};
 use fer_tools::graph::build::{Architecture, build};
 use fer_tools::graph::{fold::fold, init};
 use prost::Message;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 
 /// A small network with random weights as ONNX, and what its input looks like.
@@ -90,6 +92,70 @@ fn a_network_with_something_else_in_it_runs_on_tract() {
     let package = package(&model.encode_to_vec(), input);
     let (runs_on, _) = scores(&package, Runner::default(), &pictures(1, &input));
     assert_eq!(runs_on, "tract");
+}
+
+/// Whoever can put a model folder somewhere can write its checksum too: whatever the file says, it is refused or it runs.
+#[test]
+fn a_file_that_lies_is_refused_or_runs() {
+    let (onnx, input) = exported("vgg11");
+    let pictures = pictures(1, &input);
+    let mut ran = 0;
+    for (kind, whole) in [onnx.clone(), quantised(&onnx)].iter().enumerate() {
+        let whole = ModelProto::decode(whole.as_slice()).unwrap();
+        for seed in 0..60 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut model = whole.clone();
+            lie(model.graph.as_mut().unwrap(), &mut rng);
+            let bytes = model.encode_to_vec();
+            // an error is as good as scores; a panic, a search without an end or memory without one is not
+            let _ = OnnxModel::load(&bytes).and_then(|mut onnx| onnx.logits(&pictures, 1));
+            let package = package(&bytes, input);
+            let Ok(mut classifier) = TractClassifier::load(&package) else {
+                continue;
+            };
+            let mut scores = Vec::new();
+            if classifier.classify(&pictures, &mut scores).is_ok() {
+                assert_eq!(scores.len(), 7, "{kind}, seed {seed}");
+                ran += 1;
+            }
+        }
+    }
+    assert!(
+        ran > 0 && ran < 120,
+        "{ran} of 120: all lies were found, or none"
+    );
+}
+
+/// Changes one thing in a graph.
+fn lie(graph: &mut GraphProto, rng: &mut StdRng) {
+    let names: Vec<String> = graph
+        .node
+        .iter()
+        .flat_map(|node| node.output.clone())
+        .chain(graph.initializer.iter().map(|tensor| tensor.name.clone()))
+        .collect();
+    let name = names[rng.random_range(0..names.len())].clone();
+    let (at, other) = (0..graph.node.len(), rng.random_range(0..graph.node.len()));
+    let at = rng.random_range(at);
+    let tensor = rng.random_range(0..graph.initializer.len());
+    let tensor = &mut graph.initializer[tensor];
+    match rng.random_range(0..9) {
+        0 => graph.node.swap(at, other),
+        1 => graph.node[at].op_type = graph.node[other].op_type.clone(),
+        2 => graph.node[at].input[0] = name,
+        3 => graph.node[at].output[0] = name,
+        4 => graph.node[at].attribute.clear(),
+        5 => drop(graph.node.remove(at)),
+        6 => tensor
+            .dims
+            .iter_mut()
+            .for_each(|size| *size = size.wrapping_mul(1 << 40)),
+        7 => tensor.raw_data.truncate(tensor.raw_data.len() / 2),
+        _ => graph.node[at].attribute.iter_mut().for_each(|attribute| {
+            attribute.i = i64::MAX;
+            attribute.ints.fill(i64::MAX);
+        }),
+    }
 }
 
 /// The kernels add a bias to the sums, in their units.

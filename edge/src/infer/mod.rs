@@ -2,6 +2,7 @@
 
 mod fuse;
 mod fused;
+mod limits;
 mod tract;
 
 pub use fer_kernels::Isa;

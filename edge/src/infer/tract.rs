@@ -11,7 +11,7 @@ use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
 use super::{Classifier, InferError, LoadError, Runner};
-use super::{fuse, fused};
+use super::{fuse, fused, limits};
 
 /// An ONNX model on tract.
 ///
@@ -73,6 +73,13 @@ impl TractClassifier {
         let proto = onnx
             .proto_model_for_read(&mut Cursor::new(package.onnx()))
             .map_err(graph)?;
+        let refused = |reason: String| LoadError::Graph {
+            file: file.clone(),
+            reason,
+        };
+        if let Some(graph) = &proto.graph {
+            limits::check_windows(graph).map_err(refused)?;
+        }
         let model = onnx.model_for_proto_model(&proto).map_err(graph)?;
         check_input(file, &model, face)?;
         check_outputs(file, &model)?;
@@ -86,10 +93,12 @@ impl TractClassifier {
                 (fused::model(network).map_err(graph)?, runs_on, true)
             }
             Err(fuse::Unfused(reason)) => {
-                let plan = model
+                let typed = model
                     .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), face))
-                    .and_then(InferenceModelExt::into_optimized)
+                    .and_then(InferenceModelExt::into_typed)
                     .map_err(graph)?;
+                limits::check_maps(&typed, crops).map_err(refused)?;
+                let plan = typed.into_optimized().map_err(graph)?;
                 tracing::debug!(reason, "the model runs on tract's own operators");
                 (plan, "tract".to_owned(), false)
             }

@@ -23,6 +23,9 @@ const CHUNK: usize = 8;
 /// and little enough memory that a damaged file cannot ask for more than there is.
 const LARGEST: usize = 1 << 24;
 
+/// No window, stride or padding of a network for faces is wider; those of the published networks stay below 225 pixels.
+const WIDEST: i64 = 256;
+
 /// An ONNX image classifier, ready to run.
 pub struct OnnxModel {
     model: InferenceModel,
@@ -55,6 +58,7 @@ impl OnnxModel {
     fn parse(bytes: &[u8]) -> Result<Self, ExportError> {
         let proto =
             ModelProto::decode(bytes).map_err(|error| ExportError::Onnx(error.to_string()))?;
+        check_windows(&proto)?;
         let model = tract_onnx::onnx()
             .with_ignore_value_info(true)
             .model_for_proto_model(&proto)
@@ -208,6 +212,27 @@ fn input_shape(model: &InferenceModel) -> Result<[usize; 3], ExportError> {
         }
         _ => Err(wrong()),
     }
+}
+
+/// Refuses windows that tract would write down pixel by pixel.
+fn check_windows(proto: &ModelProto) -> Result<(), ExportError> {
+    let nodes = proto.graph.iter().flat_map(|graph| &graph.node);
+    for (node, attribute) in nodes.flat_map(|node| node.attribute.iter().map(move |a| (node, a))) {
+        let sets_window =
+            ["kernel_shape", "strides", "pads", "dilations"].contains(&attribute.name.as_str());
+        if sets_window
+            && !attribute
+                .ints
+                .iter()
+                .all(|side| (0..=WIDEST).contains(side))
+        {
+            return Err(ExportError::Onnx(format!(
+                "node `{}`: {} is {:?}, expected 0 to {WIDEST}",
+                node.name, attribute.name, attribute.ints
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a model that would need absurd memory, before any of it is asked for.

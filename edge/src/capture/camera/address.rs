@@ -181,7 +181,7 @@ pub(super) fn public(text: &str) -> String {
     }
 }
 
-/// As [`public`] shows it.
+/// Without the query, which may be a key to the camera.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = format!("http://{}{}", self.authority(), self.path);

@@ -326,3 +326,7 @@ impl Checkpoint {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fer_models::Labels;
+use fer_tools::data::duplicates::{LIKENESS, duplicates, without};
 use fer_tools::data::folds::{Fold, FoldRule, folds};
 use fer_tools::data::votes::{self, Rule, Tally, Votes};
 use fer_tools::data::{self, DataError, LoadOptions, Split, average, fer2013};
@@ -51,6 +52,22 @@ fn fer2013_has_the_published_counts() {
             .iter()
             .all(|a| a.pixels.len() == fer2013::SIDE * fer2013::SIDE)
     );
+}
+
+/// One face of seven in PublicTest; which pairs are just alike enough depends on rounding.
+#[test]
+fn fer2013_has_photographs_in_two_splits() {
+    let Some(folder) = shared_data() else { return };
+    let loaded = data::load(&folder.join("fer2013.csv.xz"), &LoadOptions::default()).unwrap();
+    let data = loaded.dataset;
+    let found = duplicates(&data, LIKENESS);
+    assert!((500..=504).contains(&found.len()), "{}", found.len());
+    let same = found
+        .iter()
+        .filter(|pair| data.item(pair.image).label == data.item(pair.of).label)
+        .count();
+    assert!((460..=464).contains(&same), "{same}");
+    assert_eq!(without(&data, &found).len(), data.len() - found.len());
 }
 
 #[test]

@@ -187,3 +187,39 @@ fn data_sets_are_written_in_other_forms() {
         .run("data plot faces.csv --histogram h.pdf")
         .refused(2, &["h.pdf", ".svg or .png"]);
 }
+
+#[test]
+fn pictures_of_two_splits_are_found_and_left_out() {
+    let bench = Bench::new();
+    let path = bench.0.path().join("faces.csv");
+    let faces = fs::read_to_string(&path).unwrap();
+    let trained = faces.lines().find(|row| row.ends_with(",Training"));
+    let again = trained.unwrap().replace("Training", "PrivateTest");
+    fs::write(&path, format!("{faces}{again}\n")).unwrap();
+    let find = |more: &str| {
+        let line = format!("data duplicates faces.csv --likeness 1 {more}");
+        bench.run(&line).success()
+    };
+    let json: Value = serde_json::from_str(&find("--json")).unwrap();
+    let pairs = json["duplicates"].as_array().unwrap();
+    assert_eq!(pairs.len(), 1, "{json}");
+    assert_eq!(
+        (&pairs[0]["image"], &pairs[0]["of"]),
+        (&140.into(), &0.into())
+    );
+    assert_eq!(pairs[0]["split"], "PrivateTest");
+    assert_eq!(pairs[0]["label"], pairs[0]["of_label"]);
+    let table = find("--out apart.csv");
+    assert!(table.contains("1 (100.0 %)"), "{table}");
+    let apart = fs::read_to_string(bench.0.path().join("apart.csv")).unwrap();
+    assert_eq!(apart, faces);
+    bench
+        .run("data duplicates faces.csv --likeness 0.1")
+        .refused(2, &["--likeness", "from 0.5 to 1"]);
+    bench.run("data folders synth:3:70 --out own").success();
+    fs::remove_dir_all(bench.0.path().join("own/valid")).unwrap();
+    fs::remove_dir_all(bench.0.path().join("own/test")).unwrap();
+    bench
+        .run("data duplicates own")
+        .refused(1, &["own", "at least two splits"]);
+}

@@ -26,6 +26,13 @@ fn machine(per_frame_ms: u64) -> std::cell::RefCell<Machine> {
     .into()
 }
 
+/// 30 frames a second, fewer from 70 °C on.
+const THIRTY_UNTIL_HOT: Settings = Settings {
+    max_fps: Some(30.0),
+    max_cpu_percent: None,
+    max_celsius: Some(70.0),
+};
+
 /// Frames looked at in each second of a 30 fps camera.
 fn play(
     budget: &mut Budget<&std::cell::RefCell<Machine>>,
@@ -94,12 +101,7 @@ fn load_comes_into_the_budget_and_uses_it() {
 #[test]
 fn heat_slows_down_step_by_step_and_cold_speeds_up() {
     let machine = machine(1);
-    let settings = Settings {
-        max_fps: Some(30.0),
-        max_celsius: Some(70.0),
-        ..Settings::default()
-    };
-    let mut budget = Budget::new(settings, &machine);
+    let mut budget = Budget::new(THIRTY_UNTIL_HOT, &machine);
     machine.borrow_mut().celsius = Some(75.0);
     let hot = play(&mut budget, &machine, 0..60);
     assert!(hot.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{hot:?}");
@@ -131,27 +133,22 @@ fn heat_slows_a_camera_down_though_it_is_slower_than_what_is_allowed() {
 #[test]
 fn other_limits_do_not_undo_what_heat_has_done() {
     let machine = machine(1);
-    let settings = Settings {
-        max_fps: Some(30.0),
-        max_celsius: Some(70.0),
-        ..Settings::default()
-    };
-    let mut budget = Budget::new(settings, &machine);
+    let mut budget = Budget::new(THIRTY_UNTIL_HOT, &machine);
     machine.borrow_mut().celsius = Some(75.0);
     play(&mut budget, &machine, 0..20);
     let slowed = budget.fps();
     assert!(slowed < 10.0, "{slowed}");
-    budget.set(settings);
+    budget.set(THIRTY_UNTIL_HOT);
     assert_eq!(budget.fps(), slowed);
     let max_fps = Some(2.0);
     budget.set(Settings {
         max_fps,
-        ..settings
+        ..THIRTY_UNTIL_HOT
     });
     assert_eq!(budget.fps(), 2.0);
     budget.set(Settings {
         max_celsius: None,
-        ..settings
+        ..THIRTY_UNTIL_HOT
     });
     assert_eq!(budget.fps(), 30.0, "nothing would ever raise it again");
 }

@@ -1,6 +1,7 @@
 //! `fer-tools data`: look at, draw, convert and divide data sets.
 
 mod convert;
+mod duplicates;
 mod plot;
 mod votes;
 
@@ -31,6 +32,7 @@ enum Command {
     Csv(convert::CsvArgs),
     Split(convert::SplitArgs),
     Ferplus(convert::FerplusArgs),
+    Duplicates(duplicates::Args),
 }
 
 /// Count the images of a data set by split and class.
@@ -111,6 +113,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Csv(args) => convert::csv(&args),
         Command::Split(args) => convert::split(&args),
         Command::Ferplus(args) => convert::ferplus(&args),
+        Command::Duplicates(args) => duplicates::run(&args),
     }
 }
 

@@ -10,12 +10,13 @@
 //! | drawn faces, `synth:SEED:COUNT` | [`synth`] |
 //!
 //! [`open`] picks the reader from what it finds, never from a file's suffix. [`folds`] and [`part`]
-//! divide a data set, [`store`] writes one.
+//! divide a data set, [`store`] writes one, [`duplicates`] finds what two splits share.
 
 pub mod average;
 pub mod ck48;
 mod compressed;
 mod dataset;
+pub mod duplicates;
 mod error;
 pub mod fer2013;
 pub mod folder;

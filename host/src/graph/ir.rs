@@ -4,6 +4,8 @@
 //! It holds no numbers: the tensors lie in [`Weights`], named `<node>.<tensor>` as PyTorch names them
 //! (`features.0.weight`, `layer1.0.bn1.running_mean`).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::array::Weights;
@@ -319,10 +321,8 @@ impl Graph {
                 });
             }
         }
-        if let Some(extra) = weights
-            .keys()
-            .find(|name| specs.iter().all(|s| &s.name != *name))
-        {
+        let known: HashSet<&String> = specs.iter().map(|spec| &spec.name).collect();
+        if let Some(extra) = weights.keys().find(|name| !known.contains(name)) {
             return Err(GraphError::ExtraTensor(extra.clone()));
         }
         Ok(())

@@ -174,6 +174,8 @@ fn apply(command: Command, control: &Control) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ask(control: &Control, rest: &str, payload: &str) -> Option<(String, Value)> {
@@ -248,5 +250,56 @@ mod tests {
         let (_, answer) = ask(&control, "request/threshold", r#"{"value": "high"}"#).unwrap();
         assert_eq!(answer["status"], "error");
         assert_eq!(ask(&control, "emotion", "{}"), None);
+    }
+
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        let texts = [
+            "ON",
+            "OFF",
+            "true",
+            "1",
+            "0.5",
+            "-0.0",
+            "1e39",
+            "NaN",
+            "inf",
+            "null",
+            "{}",
+            "[]",
+            r#"{"value": true}"#,
+            r#"{"value": 0.25, "transaction": [1, {}]}"#,
+            r#"{"value": {"value": 1}}"#,
+            r#"{"transaction": null}"#,
+        ];
+        prop_oneof![
+            prop::sample::select(texts.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_is_answered_in_json_and_leaves_a_threshold_from_0_to_1(
+            rest in prop_oneof![
+                prop::sample::select(vec![
+                    "enabled/set", "threshold/set", "request/enabled", "request/threshold", "request/health",
+                    "request/restart_camera", "request/", "request/a/b", "response/enabled", "",
+                ]).prop_map(str::to_owned),
+                ".{0,20}",
+            ],
+            payload in payload(),
+        ) {
+            let topics = Topics::new("fer", "homeassistant", "lobby");
+            let control = Control::default();
+            let request = Request::read(&topics, &format!("fer/lobby/{rest}"), &payload);
+            let to_itself = rest.starts_with("request/") || rest.ends_with("/set");
+            prop_assert!(to_itself || request.is_none(), "{request:?}");
+            if let Some(answer) = request.and_then(|request| request.carry_out(&topics, &control)) {
+                prop_assert!(!answer.topic.contains(['+', '#']), "{}", answer.topic);
+                let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+                prop_assert!(answer.is_object(), "{answer}");
+            }
+            prop_assert!((0.0..=1.0).contains(&control.threshold()));
+        }
     }
 }

@@ -140,7 +140,7 @@ impl Fewer {
 
 pub(super) fn folders(args: &FoldersArgs) -> Result<()> {
     let dataset = args.fewer.apply(args.from.open()?);
-    write(&args.out, &dataset)
+    write_folders(&args.out, &dataset)
 }
 
 pub(super) fn csv(args: &CsvArgs) -> Result<()> {
@@ -180,12 +180,7 @@ pub(super) fn split(args: &SplitArgs) -> Result<()> {
         .zip(Split::ALL)
         .flat_map(|(part, split)| part.into_iter().map(move |index| (index, split)))
         .collect();
-    let dataset = dataset.select(&placed);
-    if args.out.extension().is_some_and(|suffix| suffix == "csv") {
-        fer2013::write(&args.out, &dataset)?;
-        return tell(&args.out, dataset.len());
-    }
-    write(&args.out, &dataset)
+    write(&args.out, &dataset.select(&placed))
 }
 
 pub(super) fn ferplus(args: &FerplusArgs) -> Result<()> {
@@ -198,7 +193,16 @@ pub(super) fn ferplus(args: &FerplusArgs) -> Result<()> {
     Ok(())
 }
 
-fn write(out: &Path, dataset: &Dataset) -> Result<()> {
+/// Writes a FER2013 CSV where `out` ends in .csv, else folders.
+pub(super) fn write(out: &Path, dataset: &Dataset) -> Result<()> {
+    if out.extension().is_some_and(|suffix| suffix == "csv") {
+        fer2013::write(out, dataset)?;
+        return tell(out, dataset.len());
+    }
+    write_folders(out, dataset)
+}
+
+fn write_folders(out: &Path, dataset: &Dataset) -> Result<()> {
     let count = store::write_folders(out, dataset)?;
     tell(out, count)
 }

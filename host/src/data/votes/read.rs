@@ -165,6 +165,8 @@ pub(super) fn wrong_line(path: &Path, line: usize, problem: String) -> VotesErro
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Votes, String> {
@@ -202,5 +204,53 @@ mod tests {
         }
         let error = parse("emotion,pixels,Usage\n").unwrap_err();
         assert!(error.starts_with("v.csv:1: expected the header"), "{error}");
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            ",",
+            ",",
+            ",",
+            "\n",
+            "\r\n",
+            "Training",
+            "PublicTest",
+            "Test",
+            "fer0000000.png",
+            "0",
+            "10",
+            "100",
+            "101",
+            "-1",
+            "1.5",
+            " ",
+            "\"",
+            "\u{feff}",
+            "é",
+            "99999999999999999999",
+        ];
+        let piece = prop_oneof![
+            8 => prop::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
+            1 => any::<u8>().prop_map(|byte| vec![byte]),
+            4 => prop::sample::select(vec![0u8, 1, 10, 100, 101])
+                .prop_map(|n| format!("\nTraining,a,{n},0,0,0,0,0,0,0,0,10").into_bytes()),
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_rows_are_votes_or_an_error_with_its_line(body in pieces()) {
+            let text = [HEADER.join(",").as_bytes(), &body].concat();
+            match Votes::parse(Path::new("v.csv"), &text) {
+                Ok(votes) => {
+                    let lines = text.split(|&byte| byte == b'\n').skip(1);
+                    let filled = lines.filter(|line| !line.trim_ascii().is_empty()).count();
+                    prop_assert_eq!(votes.rows.len(), filled);
+                    prop_assert!(votes.rows.iter().flat_map(|row| row.votes).all(|n| n <= MAX_VOTES));
+                }
+                Err(error) => prop_assert!(error.to_string().starts_with("v.csv:"), "{}", error),
+            }
+        }
     }
 }

@@ -44,8 +44,7 @@ pub fn forward<E: Product>(
     packed: &mut Packed<E>,
     y: &mut [E],
 ) {
-    assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
-    assert_eq!(y.len(), geo.batch * geo.output_len(), "output length");
+    check(geo, x, y);
     run(geo, Direction::Forward, x, weight, bias, packed, y);
 }
 
@@ -61,8 +60,7 @@ pub fn forward_exact(
     packed: &mut Packed<f32>,
     y: &mut [f32],
 ) {
-    assert_eq!(x.len(), geo.batch * geo.image_len(), "input length");
-    assert_eq!(y.len(), geo.batch * geo.output_len(), "output length");
+    check(geo, x, y);
     directly(geo, Direction::Forward, x, weight, None, packed, y);
 }
 
@@ -78,9 +76,14 @@ pub fn input_gradient<E: Product>(
     packed: &mut Packed<E>,
     dx: &mut [E],
 ) {
-    assert_eq!(dx.len(), geo.batch * geo.image_len(), "input length");
-    assert_eq!(dy.len(), geo.batch * geo.output_len(), "output length");
+    check(geo, dx, dy);
     run(geo, Direction::Backward, dy, weight, None, packed, dx);
+}
+
+/// That the maps on both sides have the lengths that the geometry says.
+fn check<E>(geo: &ConvGeometry, input: &[E], output: &[E]) {
+    assert_eq!(input.len(), geo.batch * geo.image_len(), "input length");
+    assert_eq!(output.len(), geo.batch * geo.output_len(), "output length");
 }
 
 /// One pass, by the way that suits the convolution.

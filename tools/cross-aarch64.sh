@@ -35,9 +35,16 @@ build() { # build PROFILE FLAGS...
     cargo build --locked --bin fer-edge --target $target --profile "$profile" "$@"
 }
 
-# Label and number of each face in the first third of the demo: emulation takes a second a face.
+# decisions FILE COMMAND...: label and number of each face in the first third of the demo: emulation takes a second a face.
 decisions() {
-    "$@" run demo --frames 70 2>/dev/null | grep -oE '"(seq|id)":[0-9]+|"label":"[a-z]+"'
+    local file=$1 rc=0
+    shift
+    "$@" run demo --frames 70 >"$file.lines" 2>"$file.log" || rc=$?
+    if [ "$rc" -ne 0 ]; then
+        tail -n 20 "$file.log" >&2
+        fail "$* run demo ended with $rc"
+    fi
+    grep -oE '"(seq|id)":[0-9]+|"label":"[a-z]+"' "$file.lines" >"$file" || fail "no face in the demo: $file.lines"
 }
 
 [ "$(uname -m)" = x86_64 ] || skip "this is no amd64 machine"
@@ -70,13 +77,14 @@ check)
     command -v qemu-aarch64-static >/dev/null || skip "no qemu-aarch64-static (Debian: qemu-user-static): the ARM program was built, not run"
     native=$(ls -t "$folder"/{release,debug}/fer-edge 2>/dev/null | head -n 1 || true)
     [ -n "$native" ] || fail "no fer-edge for this machine to compare with: cargo build --bin fer-edge"
-    decisions "$native" >"$folder/decisions.amd64"
+    decisions "$folder/decisions.amd64" "$native"
     grep -q label "$folder/decisions.amd64" || fail "no face in the demo"
     # a Raspberry Pi 4's processor; qemu's default would emulate vector units that no such board has
-    decisions qemu-aarch64-static -cpu cortex-a72 "$binary" >"$folder/decisions.arm64"
+    decisions "$folder/decisions.arm64" qemu-aarch64-static -cpu cortex-a72 "$binary"
     diff "$folder/decisions.amd64" "$folder/decisions.arm64" || fail "ARM and amd64 decide differently"
     echo "$(grep -c label "$folder/decisions.arm64") decisions of the demo on ARM, all as on amd64"
-    tools/packaging/build-deb.sh "$binary" arm64 "$folder/debian"
+    # not where the package to deliver lies, which has the same name
+    tools/packaging/build-deb.sh "$binary" arm64 "$folder/debian-check"
     ;;
 *) fail "expected release, kernels or check, found $mode" ;;
 esac

@@ -5,20 +5,24 @@
 
 Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
 the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
-again: stopped or killed, the same command goes on, at most five minutes earlier. About 20 hours on two cores, as the logs of the zoo add up. --until ends
-behind a step; --only takes one step: the small networks need no more than the committed slim one; --table prints what is there.
-What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl, what each network reached to
-docs/results/budgets.json. FER_TOOLS names the program; else it is built.
+again: stopped or killed, the same command goes on, at most five minutes earlier; a second one at the same time is refused. About 20
+hours on two cores, as the logs of the zoo add up. --until ends behind a step; --only takes one step: the small networks need no more
+than the committed slim one; --table prints what is there.
+What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl, and stays as it is until its training comes out
+otherwise or its folder is removed; what each network reached goes to docs/results/budgets.json. FER_TOOLS names the program; else it is
+built.
 """
 
 import argparse
 import datetime
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from typing import NamedTuple
@@ -111,11 +115,31 @@ BUDGETS = [
     small("vgg19-fortieth", TWELFTH, "16.8M", 16, 8),
     small("vgg19-eightieth", TINY, "8.4M", 8, 8, train=["--epochs", 18]),
 ]
-# What ships, with the runs that led to the one cut out of another, and their recipes.
+
+
+class Shipped(NamedTuple):
+    """What is to be known of a network that ships, besides its rounds."""
+
+    # the runs that led to the one cut out of another, and their recipes
+    before: list = []
+    # further sentences for the card, by the SHA-256 of the checkpoint that they are true of
+    notes: dict = {}
+
+
+OLD_VOTES = """
+The rounds with votes ran before `keep` was a setting, and the first two of them with another estimate of what votes say
+(docs/prune.md): the script trains them as the recipes are now, and comes out elsewhere.
+"""
+OLD_SLIM = """
+It was cut out of the `vgg19-slim` of before 2026-11-30; the script takes today's, and comes out elsewhere.
+"""
 SHIPPED = {
-    "vgg19-slim": [("vgg19", "vgg19"), ("vgg19-sparse", "sparse")],
-    "vgg19-twelfth": [],
-    "vgg19-tiny": [],
+    "vgg19-slim": Shipped(
+        [("vgg19", "vgg19"), ("vgg19-sparse", "sparse")],
+        {"de6a006105d6bdeec5a6972b290d89f31c37426db17e02120ffe4d9c6266fc18": OLD_VOTES},
+    ),
+    "vgg19-twelfth": Shipped(notes={"7ccfd42c2659a1550d72416ba82d02065ad9232b3aaa0e97110bafa3b90fcb31": OLD_SLIM}),
+    "vgg19-tiny": Shipped(notes={"a40450163533d03eede8ac7f9172d9b17c8a0d518394aca8e45229b86b50bfc0": OLD_SLIM}),
 }
 # Largest file in the repository, in bytes; what is larger ships with weights of 16 bits.
 LARGEST = 8_000_000
@@ -127,7 +151,17 @@ def budget_of(name):
 
 def rounds(name):
     """All runs behind a shipped network, with their recipes."""
-    return SHIPPED[name] + [(run, of.recipe) for run, of in budget_of(name).runs]
+    return SHIPPED[name].before + [(run, of.recipe) for run, of in budget_of(name).runs]
+
+
+def recipe_of(run, recipe):
+    """The recipe as it was when the run started; of runs that kept no copy, as it is now."""
+    kept = RUNS / f"{run}.toml"
+    return kept if kept.exists() else RECIPES / f"{recipe}.toml"
+
+
+def sha256_of(path):
+    return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
 
 
 def fer_tools():
@@ -140,15 +174,43 @@ def fer_tools():
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "fer-tools")
 
 
+def hold():
+    """The lock on runs/. What fer-tools runs on behalf of this script holds it too: it may outlive the script."""
+    lock = open(RUNS / "zoo.lock", "a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        sys.exit(f"zoo: somebody works in {RUNS} already: {lock.read().strip() or 'it does not say who'}")
+    return lock
+
+
 class Zoo:
-    def __init__(self, program, data, votes):
-        self.program, self.data, self.votes = program, data, votes
+    def __init__(self, program, data, votes, lock):
+        self.program, self.data, self.votes, self.lock = program, data, votes, lock
+
+    def holder(self, text):
+        """Leaves word for who comes second."""
+        self.lock.truncate(0)
+        self.lock.write(text)
+        self.lock.flush()
 
     def call(self, *arguments, capture=False):
         """Runs fer-tools in the root, so that the paths in cards and histories are those of the documents."""
         command = [self.program, *map(str, arguments)]
         out = subprocess.PIPE if capture else None
-        return subprocess.run(command, cwd=ROOT, check=True, stdout=out, text=True).stdout
+        with subprocess.Popen(command, cwd=ROOT, stdout=out, text=True, pass_fds=[self.lock.fileno()]) as child:
+            self.holder(f"process {child.pid}, of tools/zoo.py {os.getpid()}: {' '.join(command)}")
+            try:
+                said, _ = child.communicate()
+            except Terminated:
+                # it saves first
+                child.terminate()
+                raise
+        self.holder(f"process {os.getpid()}, tools/zoo.py")
+        if child.returncode:
+            raise subprocess.CalledProcessError(child.returncode, command)
+        return said
 
     def train(self, name, recipe, *arguments):
         """A run from its beginning, or on from where it was stopped; nothing where it is done."""
@@ -160,25 +222,27 @@ class Zoo:
             # a run that was killed before it first saved left nothing to go on with
             shutil.rmtree(RUNS / name, ignore_errors=True)
             write(RUNS / f"{name}.machine", machine())
+            shutil.copy(RECIPES / f"{recipe}.toml", RUNS / f"{name}.toml")
             self.call("train", self.data, *arguments, "--recipe", f"host/recipes/{recipe}.toml", "--out", f"runs/{name}")
         (RUNS / f"{name}.done").touch()
 
     def judge(self, name, checkpoint):
         """Size, and accuracy on PublicTest with the centre crop and with ten, kept in the repository."""
-        known, sha256 = results(), hashlib.sha256((ROOT / checkpoint).read_bytes()).hexdigest()
-        if known.get(name, {}).get("sha256") == sha256:
+        sha256 = sha256_of(checkpoint)
+        if results().get(name, {}).get("sha256") == sha256:
             return
 
         def ask(*arguments):
             return json.loads(self.call(*arguments, "--json", capture=True))
 
         # a cut of nothing counts
-        size = ask("prune", checkpoint, "--percent", 0, "--out", "runs/uncut.safetensors")["after"]
-        known[name] = {what: size[what] for what in ("parameters", "multiply_adds")}
+        size = ask("prune", checkpoint, "--percent", 0, "--out", f"runs/{name}-uncut.safetensors")["after"]
+        reached = {what: size[what] for what in ("parameters", "multiply_adds")}
         for crops in ("center", "ten"):
-            known[name][crops] = ask("eval", checkpoint, self.data, "--crops", crops)["accuracy"]
-        known[name] |= {"sha256": sha256, "date": str(datetime.date.today())}
-        write(RESULTS, json.dumps(known, indent=2) + "\n")
+            reached[crops] = ask("eval", checkpoint, self.data, "--crops", crops)["accuracy"]
+        reached |= {"sha256": sha256, "date": str(datetime.date.today())}
+        # read only now: judging takes minutes, in which somebody may have changed the file
+        write(RESULTS, json.dumps(results() | {name: reached}, indent=2) + "\n")
 
     def cut(self, budget):
         pruned, table = f"runs/{budget.name}-pruned.safetensors", RUNS / f"{budget.name}-pruned.json"
@@ -202,6 +266,9 @@ class Zoo:
     def ship(self, name):
         """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""
         folder, result = ZOO / name, budget_of(name).result
+        kept = folder / "checkpoint.safetensors"
+        if (ZOO / f"{name}-int8").exists() and kept.exists() and sha256_of(kept) == sha256_of(result):
+            return
 
         def packaged(command, as_name, *flags):
             self.call(command, result, "--data", self.data, "--name", as_name, "--out", f"models/zoo/{as_name}", *flags)
@@ -212,11 +279,20 @@ class Zoo:
         packaged("export", name)
         if (folder / "model.onnx").stat().st_size > LARGEST:
             packaged("quantize", name, "--precision", "f16")
-        shutil.copy(ROOT / result, folder / "checkpoint.safetensors")
         for run, used in rounds(name):
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
-            shutil.copy(RECIPES / f"{used}.toml", folder / f"{run}.toml")
+            shutil.copy(recipe_of(run, used), folder / f"{run}.toml")
         packaged("quantize", f"{name}-int8")
+        # last: it tells that all of it is there
+        shutil.copy(ROOT / result, kept)
+
+
+class Terminated(SystemExit):
+    """SIGTERM came."""
+
+
+def terminated(number, _):
+    raise Terminated(128 + number)
 
 
 def write(path, text):
@@ -239,11 +315,12 @@ def made(name):
     rows = ""
     for run, used in rounds(name):
         lines = metrics(run)
-        keeps_last = 'keep = "last"' in (RECIPES / f"{used}.toml").read_text()
+        keeps_last = 'keep = "last"' in recipe_of(run, used).read_text()
         right = max(line["validation_accuracy"] for line in (lines[-1:] if keeps_last else lines))
         hours = lines[-1]["seconds"] / 3600
         where = (RUNS / f"{run}.machine").read_text()
         rows += f"| `{run}.toml` | `{run}.jsonl` | {where} | {len(lines)} | {hours:.1f} | {right:.2%} |\n"
+    note = SHIPPED[name].notes.get(sha256_of(budget_of(name).result), "")
     return f"""
 ## How this copy was made
 
@@ -254,7 +331,7 @@ def made(name):
 {rows}
 The hours are the last `seconds` of each log, and count what else the machine did meanwhile. Networks were chosen on PublicTest, so the
 accuracy there is a little optimistic. PrivateTest was not looked at.
-"""
+{note}"""
 
 
 def machine():
@@ -288,7 +365,10 @@ def main():
     if args.table:
         return table()
     RUNS.mkdir(exist_ok=True)
-    zoo = Zoo(fer_tools(), args.data, args.votes)
+    lock = hold()
+    signal.signal(signal.SIGTERM, terminated)
+    zoo = Zoo(fer_tools(), args.data, args.votes, lock)
+    zoo.holder(f"process {os.getpid()}, tools/zoo.py")
     if (ROOT / SLIM).exists():
         zoo.judge("vgg19-slim", SLIM)
     steps = [

@@ -46,6 +46,21 @@ pub enum LedError {
         /// What the system said.
         error: io::Error,
     },
+    /// The thread could not be started.
+    #[error("led: starting the thread: {0}")]
+    Thread(io::Error),
+}
+
+impl LedError {
+    /// Whether the configuration is to blame, and not the moment: a permission that udev has yet to give comes with time.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Both | Self::NoGpio => true,
+            Self::Open { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            Self::Thread(_) => false,
+        }
+    }
 }
 
 impl Settings {
@@ -68,26 +83,27 @@ impl Settings {
 /// When it can't be reached.
 pub fn start(settings: &Settings, health: &Arc<Health>) -> Result<Option<Follower>, LedError> {
     settings.validate()?;
-    let failed = |name: &str, error| LedError::Open {
-        name: name.to_owned(),
-        error,
-    };
+    let failed = |name: String, error: io::Error| LedError::Open { name, error };
     if let Some(folder) = &settings.sysfs {
-        let name = folder.display().to_string();
-        let led = SysfsLed::open(folder).and_then(|pin| StatusLed::new(pin).follow(health.clone()));
-        return led.map(Some).map_err(|e| failed(&name, e));
+        let pin = SysfsLed::open(folder);
+        let pin = pin.map_err(|error| failed(folder.display().to_string(), error))?;
+        return light(pin, health);
     }
     #[cfg(feature = "rpi")]
     if let Some(number) = settings.gpio {
-        let led = rppal::gpio::Gpio::new()
-            .and_then(|gpio| gpio.get(number))
-            .map_err(io::Error::other)
-            .and_then(|pin| StatusLed::new(pin.into_output_low()).follow(health.clone()));
-        return led
-            .map(Some)
-            .map_err(|e| failed(&format!("gpio {number}"), e));
+        let pin = rppal::gpio::Gpio::new().and_then(|gpio| gpio.get(number));
+        let pin = pin.map_err(|error| failed(format!("gpio {number}"), io::Error::other(error)))?;
+        return light(pin.into_output_low(), health);
     }
     Ok(None)
+}
+
+fn light<P: OutputPin + Send + 'static>(
+    pin: P,
+    health: &Arc<Health>,
+) -> Result<Option<Follower>, LedError> {
+    let follower = StatusLed::new(pin).follow(Arc::clone(health));
+    follower.map(Some).map_err(LedError::Thread)
 }
 
 /// A light on any pin.

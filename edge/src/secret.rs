@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
 
+/// Names the folder of the credentials, within the service only.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// Text that is only seen where it is asked for by [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
@@ -48,10 +51,19 @@ impl Secret {
 /// Where the file of a secret lies. A plain name is looked for among the credentials that systemd hands to a service,
 /// because the service's user can't read files that only root may.
 pub(crate) fn located(path: &Path) -> Cow<'_, Path> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+    let credential = std::env::var_os(CREDENTIALS)
         .map(|folder| PathBuf::from(folder).join(path))
-        .filter(|file| path.components().count() == 1 && file.exists());
+        .filter(|file| is_plain(path) && file.exists());
     credential.map_or(Cow::Borrowed(path), Cow::Owned)
+}
+
+/// Whether a secret's file can only be one of systemd's credentials, which nobody but the service is given.
+pub(crate) fn is_for_the_service(path: &Path) -> bool {
+    is_plain(path) && !path.exists() && std::env::var_os(CREDENTIALS).is_none()
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.components().count() == 1 && path.is_relative()
 }
 
 impl fmt::Debug for Secret {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use fer_models::{Labels, Preprocess, write_atomic};
+use fer_models::{Labels, Preprocess, sha256_hex, write_atomic};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
-    /// The data trained on.
+    /// The data trained on, oldest first.
     pub dataset: String,
     /// The commands that led here, oldest first.
     pub commands: Vec<String>,
@@ -82,6 +82,21 @@ pub struct History {
     pub seed: u64,
     /// Validation accuracy at the kept epoch, 0 to 1, single crop.
     pub validation_accuracy: Option<f64>,
+}
+
+/// Stands between the data sets of a history.
+const BETWEEN: &str = " and ";
+
+impl History {
+    /// Adds data that were trained on, where they are not among them yet.
+    pub fn add_dataset(&mut self, data: &str) {
+        if self.dataset.is_empty() {
+            data.clone_into(&mut self.dataset);
+        } else if !self.dataset.split(BETWEEN).any(|known| known == data) {
+            self.dataset += BETWEEN;
+            self.dataset += data;
+        }
+    }
 }
 
 /// What a run needs besides the network to go on exactly where it was.
@@ -137,6 +152,17 @@ impl Checkpoint {
     /// Names the file and what is wrong with it.
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
         read(path).map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// The fingerprint of a network: structure, classes, input and numbers.
+    pub fn fingerprint(&self) -> String {
+        let structure = (&self.network.graph, &self.labels, &self.input);
+        let mut bytes = serde_json::to_vec(&structure).unwrap_or_default();
+        for (name, tensor) in &self.network.weights {
+            bytes.extend(name.as_bytes());
+            bytes.extend(tensor.data().iter().flat_map(|v| v.to_le_bytes()));
+        }
+        sha256_hex(&bytes)
     }
 
     /// Reads a run in progress.
@@ -263,7 +289,13 @@ fn read(path: &Path) -> Result<Read, CheckpointError> {
             return Err(malformed(format!("tensor `{name}` is {:?}", view.dtype())));
         }
         let (numbers, _) = view.data().as_chunks::<4>();
-        let values = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let values: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(malformed(format!(
+                "number {at} of tensor `{name}` is {}: a training that diverged, or damage",
+                values[at]
+            )));
+        }
         let array = Array::new(view.shape(), values);
         groups
             .entry(group)

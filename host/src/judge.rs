@@ -67,6 +67,14 @@ pub enum JudgeError {
         /// The ONNX file.
         path: PathBuf,
     },
+    /// A network that diverged, or is damaged.
+    #[error("the network gives {value} for class {class}, expected a finite number")]
+    NotFinite {
+        /// The class.
+        class: String,
+        /// Its logit.
+        value: f32,
+    },
     /// No image to judge with.
     #[error("the data has no image in that split")]
     Empty,
@@ -222,11 +230,18 @@ impl Candidate {
     /// Logits `[batch, classes]` of `pixels [batch, channels, crop, crop]`.
     ///
     /// # Errors
-    /// When the network cannot be run.
+    /// When the network cannot be run, or gives what is not a number.
     pub fn predict(&mut self, pixels: &[f32], batch: usize) -> Result<Vec<f32>, JudgeError> {
-        match &mut self.runner {
-            Runner::Checkpoint(engine, params) => Ok(engine.infer(params, pixels, batch)?),
-            Runner::Onnx(model) => Ok(model.logits(pixels, batch)?),
+        let logits = match &mut self.runner {
+            Runner::Checkpoint(engine, params) => engine.infer(params, pixels, batch)?,
+            Runner::Onnx(model) => model.logits(pixels, batch)?,
+        };
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            None => Ok(logits),
+            Some(at) => Err(JudgeError::NotFinite {
+                class: self.labels.names()[at % self.labels.len()].clone(),
+                value: logits[at],
+            }),
         }
     }
 

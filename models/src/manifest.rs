@@ -175,6 +175,19 @@ impl Manifest {
         toml::to_string(self).expect("strings, numbers and tables with fixed keys are TOML")
     }
 
+    /// Checks a model's name before there is anything else of a manifest.
+    ///
+    /// # Errors
+    /// A name that would need quoting somewhere.
+    pub fn check_name(name: &str) -> Result<(), FieldError> {
+        check(
+            is_plain_name(name),
+            "name",
+            format_args!("{name:?}"),
+            "1 to 64 letters, digits, `-`, `_`, `.`, not starting with `.`",
+        )
+    }
+
     /// Checks every field; [`parse`](Self::parse) has done so. For whoever fills in the struct.
     ///
     /// # Errors
@@ -186,12 +199,7 @@ impl Manifest {
             self.format,
             MANIFEST_FORMAT,
         )?;
-        check(
-            is_plain_name(&self.name),
-            "name",
-            format_args!("{:?}", self.name),
-            "1 to 64 letters, digits, `-`, `_`, `.`, not starting with `.`",
-        )?;
+        Self::check_name(&self.name)?;
         self.model.validate()?;
         self.input.validate()?;
         let temperature = self.decision.temperature;

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use fer_models::{Labels, Manifest, ModelPackage, sha256_hex};
 use fer_tests::program::{Ran, edge, program, tools};
 use fer_tests::skip;
+use fer_tools::checkpoint::Checkpoint;
 use image::{GrayImage, Luma};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -338,6 +339,184 @@ fn a_recipe_is_configuration() {
     refused("[train]\nepochs = 0\n", "epochs");
     refused("[train", "TOML");
     assert!(!bench.path("run").exists());
+}
+
+#[test]
+fn two_image_channels_are_refused_before_an_epoch_is_lost() {
+    let bench = Bench::new();
+    bench
+        .tools("train synth:7:70 --arch vgg11 --channels 2 --out run")
+        .refused(2, &["--channels", "expected 1 or 3"]);
+    bench.write("two.toml", "[network]\nname = \"vgg11\"\nchannels = 2\n");
+    bench
+        .tools("train synth:7:70 --recipe two.toml --out run")
+        .refused(1, &["vgg11", "channels is 2, expected 1 or 3"]);
+    assert!(!bench.path("run").exists());
+}
+
+/// A pipeline found these out after its trainings.
+#[test]
+fn a_pipeline_is_checked_whole_before_it_begins() {
+    let bench = Bench::new();
+    let plan = |name: &str, prune: &str, export: &str| {
+        format!(
+            "data = \"synth:7:70\"\nname = \"{name}\"\n[network]\nname = \"vgg11\"\nwidth = 0.05\n\
+             [train]\nepochs = 1\n[prune]\n{prune}\n[fine_tune]\nepochs = 1\n[export]\n{export}\n"
+        )
+    };
+    let half = "target = { percent = 0.5 }";
+    for (text, says) in [
+        (plan("my model!", half, ""), "1 to 64 letters"),
+        (plan("m", "target = { percent = 5.0 }", ""), "[prune]"),
+        (
+            plan("m", &format!("{half}\nmin_channels = 0"), ""),
+            "[prune]",
+        ),
+        (plan("m", &format!("{half}\nround_to = 0"), ""), "[prune]"),
+        (plan("m", half, "images = 0"), "[export]"),
+    ] {
+        bench.write("plan.toml", text);
+        bench
+            .tools("pipeline plan.toml --out out")
+            .refused(78, &["plan.toml", says]);
+    }
+    assert!(!bench.path("out").exists());
+    bench
+        .tools("export x.safetensors --data synth:7:70 --name my/model --out m")
+        .refused(2, &["--name", "1 to 64 letters"]);
+}
+
+#[test]
+fn a_network_that_diverged_is_no_checkpoint() {
+    let bench = Bench::new();
+    bench.train("run");
+    let path = bench.path("run/best.safetensors");
+    let mut checkpoint = Checkpoint::load(&path).unwrap();
+    let bias = checkpoint.network.weights.get_mut("classifier.bias");
+    bias.unwrap().data_mut()[3] = f32::NAN;
+    checkpoint.save(&bench.path("nan.safetensors")).unwrap();
+    for command in [
+        "eval nan.safetensors synth:7:70",
+        "report errors nan.safetensors synth:7:70",
+        "embed nan.safetensors synth:7:70 --out e.npz",
+        "prune nan.safetensors --percent 0.5 --out slim.safetensors",
+    ] {
+        let says = ["nan.safetensors", "number 3", "classifier.bias", "NaN"];
+        bench.tools(command).refused(1, &says);
+    }
+}
+
+#[test]
+fn a_path_that_is_not_text_is_a_path() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    let mut command = program("fer-tools");
+    command
+        .current_dir(&bench.folder)
+        .args(TRAIN.split_whitespace())
+        .arg("--out")
+        .arg(std::ffi::OsStr::from_bytes(b"r\xff"));
+    Ran::of(&mut command).success();
+}
+
+#[test]
+fn flags_and_splits_that_give_nothing_are_refused() {
+    let bench = Bench::new();
+    bench.train("run");
+    bench.faces("own", &["calm, cool", "tense"]);
+    bench
+        .tools("embed run/best.safetensors synth:7:70 --split PublicTest --out e.npz")
+        .success();
+    let row = csv("").lines().nth(1).unwrap().to_owned();
+    bench.write("t.csv", csv(&row));
+    bench
+        .tools("embed run/best.safetensors t.csv --split PublicTest --out e.npz")
+        .refused(1, &["t.csv", "no image in that split"]);
+    bench
+        .tools("explain run/best.safetensors own/tense/0.png --skip-bad --out e.svg")
+        .refused(2, &["--skip-bad"]);
+    bench
+        .tools("explain run/best.safetensors own/tense/0.png --cells e.svg --out e.svg")
+        .refused(2, &["--cells", "the same file"]);
+    bench
+        .tools("data csv synth:7:70 --at-most 0 --out z.csv")
+        .refused(2, &["--at-most"]);
+    fs::create_dir(bench.path("young")).unwrap();
+    bench.write("young/metrics.jsonl", "");
+    bench
+        .tools("report curves young --out c.svg")
+        .refused(1, &["young"]);
+    let judged = bench.tools("eval run/best.safetensors synth:7:70 --picture no/where.svg");
+    judged.refused(1, &["no/where.svg"]);
+    assert!(judged.stdout.contains("macro"), "{}", judged.stdout);
+}
+
+#[test]
+fn a_class_name_with_a_comma_is_one_field() {
+    let bench = Bench::new();
+    bench.faces("own", &["calm, cool", "tense"]);
+    let train = TRAIN
+        .replace("synth:7:70", "own")
+        .replace("--batch 32", "--batch 2");
+    bench.tools(&format!("{train} --out run")).success();
+    bench
+        .tools("ensemble run/best.safetensors --data own --split Training --out said.csv")
+        .success();
+    let said = fs::read_to_string(bench.path("said.csv")).unwrap();
+    assert!(
+        said.starts_with("image,label,predicted,\"calm, cool\",tense\n"),
+        "{said}"
+    );
+    assert!(
+        said.lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("0,\"calm, cool\","),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_first_try_that_did_not_train_keeps_no_folder() {
+    let bench = Bench::new();
+    let seeds = |data: &str| {
+        let train = TRAIN.replace("synth:7:70", data);
+        bench.tools(&format!("{train} --seeds 1,2 --out seeds"))
+    };
+    seeds("synth:7:7O").refused(1, &["synth:7:7O"]);
+    seeds("synth:7:70").success();
+    seeds("synth:8:70").refused(1, &["seeds.json", "another training"]);
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_teacher_only() {
+    let bench = Bench::new();
+    bench.train("first");
+    bench
+        .tools(&format!("{TRAIN} --seed 9 --out second"))
+        .success();
+    fs::rename(
+        bench.path("first/best.safetensors"),
+        bench.path("t.safetensors"),
+    )
+    .unwrap();
+    let train = TRAIN.replace("--epochs 1", "--epochs 2");
+    bench
+        .tools(&format!("{train} --distill t.safetensors --out run"))
+        .success();
+    bench.tools("train --resume run").success();
+    fs::rename(
+        bench.path("second/best.safetensors"),
+        bench.path("t.safetensors"),
+    )
+    .unwrap();
+    bench.tools("train --resume run").refused(
+        1,
+        &[
+            "t.safetensors",
+            "not the network that the run was started with",
+        ],
+    );
 }
 
 #[test]

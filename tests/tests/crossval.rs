@@ -129,6 +129,27 @@ fn kill_after(command: &mut Command, moment: Duration) -> bool {
 }
 
 #[test]
+fn a_first_try_that_trained_no_fold_makes_room() {
+    let bench = Bench::new();
+    let recipe = format!("{RECIPE}stop = {{ patience = 3 }}\n");
+    fs::write(bench.path("small.toml"), recipe).unwrap();
+    bench
+        .run(&bench.folds("--out run"))
+        .refused(1, &["fold 1", "no images to validate on"]);
+    bench
+        .run(&bench.folds("--validation 0.2 --out run"))
+        .success();
+    fs::write(
+        bench.path("small.toml"),
+        RECIPE.replace("epochs = 2", "epochs = 3"),
+    )
+    .unwrap();
+    bench
+        .run(&bench.folds("--validation 0.2 --out run"))
+        .refused(1, &["train.epochs", "is 2, expected 3"]);
+}
+
+#[test]
 fn what_does_not_belong_together_is_refused() {
     let bench = Bench::new();
     let tables = bench
@@ -157,6 +178,40 @@ fn what_does_not_belong_together_is_refused() {
     bench
         .run("crossval merge nowhere")
         .refused(1, &["nowhere/crossval.json"]);
+    // a result under another fold's name, an image tested twice, a class that is none
+    let path = bench.path("run/fold-02/result.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    for (field, value, says) in [
+        (
+            "fold",
+            serde_json::json!(1),
+            "the result of fold 1, expected 2",
+        ),
+        ("images", serde_json::json!([5, 5]), "tests image 5 twice"),
+        (
+            "targets",
+            serde_json::json!([99]),
+            "target 99, expected 0 to 6",
+        ),
+    ] {
+        let mut result = json(&whole);
+        result[field] = value;
+        fs::write(&path, result.to_string()).unwrap();
+        bench
+            .run("crossval merge run")
+            .refused(1, &["fold-02/result.json", says]);
+    }
+    fs::write(&path, whole).unwrap();
+    let path = bench.path("other/crossval.json");
+    let plan = fs::read_to_string(&path).unwrap();
+    for (field, value) in [("images", 1u64 << 50), ("folds", 1 << 40), ("folds", 0)] {
+        let mut plan = json(&plan);
+        plan[field] = value.into();
+        fs::write(&path, plan.to_string()).unwrap();
+        bench
+            .run("crossval merge other")
+            .refused(1, &["other/crossval.json", "expected 2 folds at least"]);
+    }
     damage(&bench.path("run/fold-02/result.json"));
     bench
         .run("crossval merge run")

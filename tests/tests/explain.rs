@@ -283,7 +283,7 @@ fn faces_by_number_by_file_and_by_layer() {
         1 + 2 * 4,
         "four squares a face: {cells}"
     );
-    assert!(cells.contains("\"3\",sad,22,22,22,"), "{cells}");
+    assert!(cells.contains("\n3,sad,22,22,22,"), "{cells}");
     assert!(image::open(&sheet).is_ok());
 
     let root = faces(folder.path());

@@ -8,7 +8,8 @@ target/bench-infer a VGG19 for faces and one of half its widths, random weights,
 Runtime's own tool, in 8 bits. Then every runtime gets the same file and the same faces, one face a run, in a process of
 its own, in turns, round by round; ncnn has no reader for ONNX and gets the same weights in its own files. Prints the median over
 all rounds of each round's median, the fastest and slowest round, load time, peak memory, and on how many of 32 faces the
-decision is ONNX Runtime's. fer-edge has one thread. FER_EDGE names its program; else it is built.
+decision is ONNX Runtime's. A process that failed is counted, and its last words are printed. fer-edge has one thread. FER_EDGE
+names its program; else it is built.
 
 With --model the files are those of model folders, and the faces all of FER2013's PublicTest (--data), centre crop: then the
 accuracy stands beside the agreement.
@@ -35,6 +36,8 @@ FOLDER = ROOT / "target" / "bench-infer"
 PACKAGES = ["numpy", "onnx", "onnxruntime", "openvino", "ncnn", "opencv-python-headless"]
 SHAPE = "3,44,44"
 PEERS = ["onnxruntime", "openvino", "ncnn", "opencv"]
+# FER2013's, by their numbers
+LABELS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 
 MANIFEST = """format = 1
 name = "{name}"
@@ -101,17 +104,19 @@ def package(file, precision):
 
 
 def shipped(folder, data):
-    """A model folder's manifest, and a file with the faces of PublicTest as it reads them, with their labels."""
+    """A model folder's manifest, and a file with the faces of PublicTest as it reads them, with their labels' names."""
     manifest = tomllib.loads((folder / "model.toml").read_text())
-    shape = manifest["input"]
+    shape, crops = manifest["input"], manifest["decision"]["crops"]
     tile, crop, channels = shape["tile"], shape["crop"], shape["channels"]
+    if crops != "center" or tile != 48:
+        sys.exit(f"{folder}: decides by crops \"{crops}\" of a tile of {tile}; only \"center\" of FER2013's 48 is measured here")
     path, labels = FOLDER / f"public-{channels}x{crop}-{shape['mean']}-{shape['std']}.f32", []
     start = (tile - crop) // 2
     with lzma.open(data, "rt") as rows, open(path, "wb") as out:
         for row in csv.DictReader(rows):
             if row["Usage"] != "PublicTest":
                 continue
-            labels.append(int(row["emotion"]))
+            labels.append(LABELS[int(row["emotion"])])
             pixels = [(int(pixel) / 255 - shape["mean"]) / shape["std"] for pixel in row["pixels"].split()]
             lines = [pixels[y * tile + start :][:crop] for y in range(start, start + crop)]
             face = struct.pack(f"<{crop * crop}f", *(x for line in lines for x in line))
@@ -120,15 +125,15 @@ def shipped(folder, data):
 
 
 def measure(command):
-    """What a measuring process printed, with its peak memory where it didn't say; None where it failed."""
+    """What a measuring process printed, with its peak memory where it didn't say; where it failed None, and its last words."""
     wrapped = ["/usr/bin/env", "python3", "-c", PEAK, *map(str, command)]
     ran = subprocess.run(wrapped, capture_output=True, text=True)
     lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
-    if ran.returncode or not lines:
-        return None
+    if ran.returncode or len(lines) < 2:
+        return None, ([line for line in ran.stderr.splitlines() if line.strip()] or [f"nothing, exit code {ran.returncode}"])[-1]
     result = json.loads(lines[0])
     result.setdefault("peak_mb", float(lines[-1].split(":")[1].rstrip("}")))
-    return result
+    return result, None
 
 
 # Runs a program, then prints its peak memory.
@@ -162,7 +167,7 @@ def main():
         file, shape = folder / manifest["model"]["file"], manifest["input"]
         title = f"{manifest['name']} {manifest['model']['precision']}"
         shape = f"{shape['channels']},{shape['crop']},{shape['crop']}"
-        table(title, file, folder, faces, shape, labels, args, python, edge)
+        table(title, file, folder, faces, shape, (labels, manifest["labels"]), args, python, edge)
     for name in ["vgg19", "half"] if not args.model else []:
         for precision in ["f32", "int8"]:
             if args.only in (None, precision):
@@ -171,7 +176,9 @@ def main():
                 table(f"{name} {precision}", file, folder, faces, SHAPE, None, args, python, edge)
 
 
-def table(title, file, folder, faces, shape, labels, args, python, edge):
+def table(title, file, folder, faces, shape, known, args, python, edge):
+    """Measures one file. What is known of its faces: their labels, and the names of its outputs; or nothing."""
+    labels, names = known or (None, None)
     variants = {}
     for operators in ["auto", "tract"] if "tract" in args.beside else ["auto"]:
         label = "fer-edge" if operators == "auto" else "tract as it comes"
@@ -185,12 +192,14 @@ def table(title, file, folder, faces, shape, labels, args, python, edge):
             subprocess.run([python, HERE / "infer_models.py", file, read.with_suffix("")], check=True)
         for threads in args.threads:
             variants[peer, threads] = [python, HERE / "infer_peer.py", peer, read, faces, shape, threads, args.runs]
-    results = {key: [] for key in variants}
+    results, failed = {key: [] for key in variants}, {}
     for _ in range(args.rounds):
         for key, command in variants.items():
-            result = measure(command)
+            result, said = measure(command)
             if result:
                 results[key].append(result)
+            else:
+                failed[key] = said
     print(f"\n{title}, {file.stat().st_size / 1e6:.1f} MB; milliseconds a face")
     accuracy = f"{'accuracy':>10}" if labels else ""
     print(f"  {'':<20}{'threads':>8}{'median':>9}{'fastest':>9}{'slowest':>9}{'load':>8}{'peak MB':>9}{'agree':>7}{accuracy}  on")
@@ -198,19 +207,21 @@ def table(title, file, folder, faces, shape, labels, args, python, edge):
     reference = results.get(("onnxruntime", args.threads[0]))
     for (label, threads), rounds in results.items():
         if not rounds:
-            print(f"  {label:<20}{threads:>8}   cannot run this file")
+            print(f"  {label:<20}{threads:>8}   cannot run this file: {failed[label, threads]}")
             continue
         each = [statistics.median(r["runs_ms"]) for r in rounds]
         medians[label, threads] = statistics.median(each)
         load, peak = (statistics.median(r[what] for r in rounds) for what in ("load_ms", "peak_mb"))
         agree = sum(a == b for a, b in zip(rounds[0]["decisions"], reference[0]["decisions"])) if reference else "?"
         if labels:
-            right = sum(a == b for a, b in zip(rounds[0]["decisions"], labels))
+            right = sum(names[a] == b for a, b in zip(rounds[0]["decisions"], labels))
             accuracy = f"{right / len(labels):>10.2%}"
         print(
             f"  {label:<20}{threads:>8}{medians[label, threads]:>9.2f}{min(each):>9.2f}{max(each):>9.2f}"
             f"{load:>8.0f}{peak:>9.0f}{agree:>7}{accuracy}  {rounds[0]['runs_on']}"
         )
+        if (label, threads) in failed:
+            print(f"  {'':<20}{len(rounds):>8} of {args.rounds} rounds counted; one that failed said: {failed[label, threads]}")
     ours = medians.get(("fer-edge", 1))
     for threads in args.threads:
         peers = {label: ms for (label, t), ms in medians.items() if t == threads and label in PEERS}

@@ -160,13 +160,16 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     pictures = faces()
-    pictures.astype("<f4").tofile(folder / "faces.f32")
     for name, divisor in [("vgg19", 1), ("half", 2)]:
         source, bytes_ = folder / f"{name}-f32.onnx", folder / f"{name}-int8.onnx"
         network(source, divisor)
         quantise(source, bytes_, pictures)
         for_ncnn(source, folder / f"{name}-f32.onnx")
         for_ncnn(source, folder / f"{name}-int8.onnx", largest_inputs(source, pictures))
+    # last and whole: it tells infer.py that all of it is there
+    new = folder / "faces.new"
+    pictures.astype("<f4").tofile(new)
+    new.rename(folder / "faces.f32")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 #
 # Prints the package's path. The same inputs give the same bytes: times are those of the last commit.
 set -euo pipefail
+# who installs it reads what is in it, whatever the builder's umask
+umask 022
 cd "$(dirname "$0")/../.."
 
 binary=${1:?BINARY}
@@ -29,8 +31,9 @@ esac
 
 # The C library it needs is the newest of the versions its symbols name; a static program needs none.
 glibc=$(readelf -W --version-info "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2 || true)
-depends=
-[ -z "$glibc" ] || depends="Depends: libc6 (>= $glibc), libgcc-s1\\n"
+# adduser makes the user where systemd-sysusers isn't.
+depends=adduser
+[ -z "$glibc" ] || depends="$depends, libc6 (>= $glibc), libgcc-s1"
 
 root=$(mktemp -d)
 chmod 755 "$root"
@@ -65,7 +68,8 @@ put 644 edge/NOTICE $doc/NOTICE
     printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n'
     printf 'Source: https://github.com/fer-rs/fer\n\nFiles: *\nCopyright: the fer authors\n'
     printf 'License: Expat or Apache-2.0\n On Debian systems: /usr/share/common-licenses/Apache-2.0\n'
-    printf 'Comment: parts by others are listed in %s/NOTICE\n' /$doc
+    printf 'Comment: parts by others are listed in %s/NOTICE. The crates that the program links come\n' /$doc
+    printf ' under licences of their own; they are among those that Cargo.lock in the source names.\n'
 } >"$root/$doc/copyright"
 gzip -9n <CHANGELOG.md >"$root/$doc/changelog.gz"
 
@@ -79,7 +83,7 @@ install -d -m 755 "$root/DEBIAN"
 size=$(find "$root" -path "$root/DEBIAN" -prune -o -printf '%y %s\n' |
     awk '{ kib += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print kib }')
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
-    -e "s/^@DEPENDS@/$depends/" $here/debian/control.in >"$root/DEBIAN/control"
+    -e "s/@DEPENDS@/$depends/" $here/debian/control.in >"$root/DEBIAN/control"
 echo /etc/fer/fer-edge.toml >"$root/DEBIAN/conffiles"
 for script in postinst prerm postrm; do
     install -m 755 $here/debian/$script "$root/DEBIAN/$script"

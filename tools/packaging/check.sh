@@ -65,7 +65,8 @@ package() {
     fi
     local deb again
     deb=$($here/build-deb.sh "$binary" "$(dpkg --print-architecture)" "$work/a")
-    again=$($here/build-deb.sh "$binary" "$(dpkg --print-architecture)" "$work/b")
+    # the builder's umask makes no difference either
+    again=$(umask 077 && $here/build-deb.sh "$binary" "$(dpkg --print-architecture)" "$work/b")
     if ! cmp "$deb" "$again"; then
         for package in "$deb" "$again"; do
             dpkg-deb --control "$package" "$package.control"

@@ -1,6 +1,7 @@
 //! Any text, read as a configuration file and, after a NUL, as variables, must end without a panic; what is
 //! accepted must be accepted again as `config show` prints it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use fer_edge::config::{Config, Layers, Loaded, variables};
@@ -25,7 +26,7 @@ fn load(file: &str, environment: &str) -> Option<Loaded> {
     let mut layers = Layers::default();
     layers.add_file(PathBuf::from("fuzz.toml"), file).ok()?;
     let pairs = environment.lines().filter_map(|line| line.split_once('='));
-    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let pairs = pairs.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     variables::add(&mut layers, pairs).ok()?;
     let config = Config::of(&layers).ok()?;
     Some(Loaded {

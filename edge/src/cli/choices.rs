@@ -1,6 +1,6 @@
 //! Flags that several subcommands share, and what they stand for.
 
-use std::ffi::OsString;
+use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -24,29 +24,27 @@ pub(super) struct ConfigChoice {
 impl ConfigChoice {
     /// Reads all layers, with `flags` on top.
     pub(super) fn load(&self, flags: Vec<FlagValue>) -> Result<Loaded, Failure> {
-        let loaded = config::load(&self.places(flags), environment()).map_err(refused)?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
-        Ok(loaded)
+        load(&self.places(flags))
     }
 
     /// Where the layers lie.
     pub(super) fn places(&self, flags: Vec<FlagValue>) -> Places {
-        let named = || std::env::var_os(variables::CONFIG_FILE).map(PathBuf::from);
+        let named = || env::var_os(variables::CONFIG_FILE).map(PathBuf::from);
         Places {
             file: self.config.clone().or_else(named),
             flags,
+            leave_outlets: false,
         }
     }
 }
 
-/// The environment, as far as it is text.
-pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text)
+/// Reads all layers, and logs what should be known about them.
+pub(super) fn load(places: &Places) -> Result<Loaded, Failure> {
+    let loaded = config::load(places, env::vars_os()).map_err(refused)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded)
 }
 
 /// What a flag said is the user's slip, everything else one of the configuration.

@@ -1,5 +1,6 @@
 //! `fer-edge run`.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use clap::Args;
 use fer_edge::capture::camera::{self, Address};
 use fer_edge::capture::paced::Paced;
 use fer_edge::capture::{self, Input, Source};
-use fer_edge::config::{self, FlagValue, Loaded, Origin};
+use fer_edge::config::{self, FlagValue, Loaded, Places};
 use fer_edge::health::Dropped;
 use fer_edge::pipeline::Shared;
-use fer_edge::service::{self, ServiceError, Stages, stages};
+use fer_edge::service::{self, Stages, stages};
 
-use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, environment, parse_positive};
+use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, load, parse_positive};
 use super::{Failure, configuration, conflict};
 
 #[derive(Debug, Args)]
@@ -25,11 +26,13 @@ use super::{Failure, configuration, conflict};
     fer-edge run --every-n-frames 5 clip.y4m  search faces in every fifth frame only\n  \
     fer-edge run --region 80,40,160,160 -     a fixed place in what stdin brings\n\n\
     Each line of the output is one frame; docs/json-lines.md describes it. What flags don't say is \
-    taken from the configuration: `fer-edge config show`.")]
+    taken from the configuration: `fer-edge config show`. An INPUT that is no camera goes to stdout: broker, \
+    serial line, kiosk page and light of /etc/fer are left to the service, unless --config names a file or \
+    FER_EDGE_* variables ask for them.")]
 pub(super) struct RunArgs {
     /// A camera (v4l2:auto, /dev/video0, rpicam, jetson, http://...), a picture, a folder of pictures, a
     /// .y4m, .mjpeg or .mjpg file, - for stdin (Y4M or MJPEG), or demo; write ./demo for a file of that
-    /// name [default: the camera of the configuration; demo where there is none]
+    /// name [default: the camera of the configuration; demo where it has no [camera]]
     input: Option<OsString>,
     #[command(flatten)]
     config: ConfigChoice,
@@ -126,16 +129,24 @@ impl RunArgs {
         Address::is_camera(input).then_some(input)
     }
 
-    /// A camera is named here or, where nothing is, in the configuration.
+    /// A camera is named here or, where nothing is, in the configuration, whose table need not name the device: it has a
+    /// default.
     fn wants_camera(&self, loaded: &Loaded) -> bool {
-        let configured = || loaded.layers.origin("camera.device") != Origin::BuiltIn;
-        self.camera().is_some() || (self.input.is_none() && configured())
+        self.camera().is_some() || (self.input.is_none() && loaded.layers.has_table("camera"))
+    }
+
+    /// Where the settings lie. What is no camera is looked at beside the service, whose outlets are in use.
+    fn places(&self) -> Result<Places, Failure> {
+        Ok(Places {
+            leave_outlets: self.input.is_some() && self.camera().is_none(),
+            ..self.config.places(self.values()?)
+        })
     }
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let flags = args.values()?;
-    let loaded = args.config.load(flags.clone())?;
+    let places = args.places()?;
+    let loaded = load(&places)?;
     let config = &loaded.config;
     let (package, mut processor) = stages::processor(config).map_err(configuration)?;
     let manifest = &package.manifest;
@@ -143,8 +154,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let source = args.open(&loaded, &shared)?;
     tracing::info!(source = source.name(), model = manifest.name, "started");
 
-    let places = args.config.places(flags);
-    let reread = Box::new(move || config::load(&places, environment()));
+    let reread = Box::new(move || config::load(&places, env::vars_os()));
     let stages = Stages {
         source,
         processor: &mut processor,
@@ -164,9 +174,12 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         health.dropped(Dropped::Late),
         health.reused(),
     );
-    result.map_err(|error| match error {
-        ServiceError::Outlet(outlet) if outlet.is_configuration() => configuration(outlet),
-        error => error.into(),
+    result.map_err(|error| {
+        if error.is_configuration() {
+            configuration(error)
+        } else {
+            error.into()
+        }
     })
 }
 

@@ -128,7 +128,7 @@ mod tests {
             fs::set_permissions(&token, fs::Permissions::from_mode(mode)).unwrap();
             let places = Places {
                 file: Some(file.clone()),
-                flags: Vec::new(),
+                ..Places::default()
             };
             load(&places, std::iter::empty()).unwrap().warnings
         };

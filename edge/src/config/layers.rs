@@ -82,18 +82,48 @@ impl Layers {
         }
     }
 
-    /// Where a key's value comes from: where it, or the nearest key around or in it, was set.
+    /// Takes a key back out, as if nobody had set it; returns its value.
+    pub(super) fn forget(&mut self, key: &str) -> Option<Value> {
+        self.origins.remove(key);
+        let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut table = &mut self.table;
+        for outer in tables.split('.').filter(|outer| !outer.is_empty()) {
+            table = table.get_mut(outer)?.as_table_mut()?;
+        }
+        table.remove(name)
+    }
+
+    /// Where a key's value comes from: where it, the value that it is part of, or a key in it was set.
     #[must_use]
     pub fn origin(&self, key: &str) -> Origin {
-        let mut outer = Some(key);
-        while let Some(key) = outer {
-            if let Some(origin) = self.origins.get(key) {
+        if let Some(origin) = self.origins.get(key) {
+            return origin.clone();
+        }
+        let mut inner = key;
+        while let Some((outer, _)) = inner.rsplit_once('.') {
+            // An empty table has an origin too, but sets nothing.
+            if let Some(origin) = self.origins.get(outer)
+                && self.value(outer).is_some_and(|value| !value.is_table())
+            {
                 return origin.clone();
             }
-            outer = key.rsplit_once('.').map(|(outer, _)| outer);
+            inner = outer;
         }
         let within = self.origins.iter().find(|(known, _)| inside(known, key));
         within.map_or(Origin::BuiltIn, |(_, origin)| origin.clone())
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        let mut parts = key.split('.');
+        let outermost = self.table.get(parts.next()?)?;
+        parts.try_fold(outermost, |value, part| value.get(part))
+    }
+
+    /// Whether somebody wrote this table, be it without a key.
+    #[must_use]
+    pub fn has_table(&self, table: &str) -> bool {
+        self.iter()
+            .any(|(key, _)| key == table || inside(key, table))
     }
 
     /// Every key that was set, with its origin, in the order of the keys.
@@ -143,11 +173,42 @@ mod tests {
             ("mqtt.port", file("b")),
             ("mqtt.tls.ca", file("b")),
             ("mqtt.tls", file("b")),
-            ("http.token", file("a")),
             ("serial.path", Origin::BuiltIn),
         ] {
             assert_eq!(layers.origin(key), origin, "{key}");
         }
+    }
+
+    #[test]
+    fn an_empty_table_is_there_but_sets_nothing_in_it() {
+        let mut layers = Layers::default();
+        let text = "[camera]\n[http]\nenabled = true\n[vision]\nregion = [1, 'x']";
+        layers.add_file("a".into(), text).unwrap();
+        for (key, origin) in [
+            ("camera", file("a")),
+            ("camera.device", Origin::BuiltIn),
+            ("http.token", Origin::BuiltIn),
+            ("vision.region.1", file("a")),
+        ] {
+            assert_eq!(layers.origin(key), origin, "{key}");
+        }
+        for (table, is_there) in [("camera", true), ("http", true), ("cam", false)] {
+            assert_eq!(layers.has_table(table), is_there, "{table}");
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_was_never_set() {
+        let mut layers = Layers::default();
+        layers
+            .add_file("a".into(), "[http]\nenabled = true\n[mqtt]\nport = 1")
+            .unwrap();
+        assert_eq!(layers.forget("http.enabled"), Some(Value::Boolean(true)));
+        for absent in ["http.enabled", "serial.port", "mqtt.port.x"] {
+            assert_eq!(layers.forget(absent), None, "{absent}");
+        }
+        assert_eq!(layers.origin("http.enabled"), Origin::BuiltIn);
+        assert_eq!(layers.origin("mqtt.port"), file("a"));
     }
 
     #[test]

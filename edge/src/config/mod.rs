@@ -4,6 +4,7 @@
 //! merged; then the whole is read as one [`Config`], so that each setting has one type, one default and
 //! one place. [`Loaded`] also knows which layer each value came from.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 mod files;
 mod layers;
 mod nearest;
+mod outlets;
 mod show;
 mod tables;
 mod validate;
@@ -64,6 +66,9 @@ pub struct Places {
     pub file: Option<PathBuf>,
     /// What flags set.
     pub flags: Vec<FlagValue>,
+    /// Whether the outlets that [`DEFAULT_FILE`] and its drop-ins ask for are left to the service, and results go to
+    /// stdout whatever they say. A `file` that was named, the environment and flags are followed all the same.
+    pub leave_outlets: bool,
 }
 
 /// The configuration in force and where it comes from.
@@ -85,11 +90,14 @@ pub struct Loaded {
 /// Returns the first problem, with the file, variable or flag that it comes from.
 pub fn load(
     places: &Places,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
     let mut layers = Layers::default();
     let mut warnings = Vec::new();
     let files = files::add(&mut layers, places.file.as_deref(), &mut warnings)?;
+    if places.leave_outlets && places.file.is_none() {
+        outlets::leave(&mut layers);
+    }
     variables::add(&mut layers, environment)?;
     for (key, value, flag) in &places.flags {
         layers.set(key, value.clone(), Origin::Flag(flag));
@@ -113,10 +121,26 @@ impl Config {
     pub fn of(layers: &Layers) -> Result<Self, ConfigError> {
         let read = value::typed(layers.table().clone().into());
         read.and_then(|config: Self| config.validate().map(|()| config))
-            .map_err(|error| ConfigError::Key {
-                origin: layers.origin(&error.key),
-                error,
-            })
+            .map_err(|error| blamed(error, layers))
+    }
+}
+
+/// Names who set the key. Where nobody did, its default is right, and another key that was set doesn't go with it.
+fn blamed(error: KeyError, layers: &Layers) -> ConfigError {
+    let origin = layers.origin(&error.key);
+    if origin != Origin::BuiltIn {
+        return ConfigError::Key { origin, error };
+    }
+    let set = validate::related(&error.key)
+        .iter()
+        .map(|key| (*key, layers.origin(key)))
+        .find(|(_, origin)| *origin != Origin::BuiltIn);
+    match set {
+        Some((key, origin)) => ConfigError::Key {
+            origin,
+            error: KeyError::new(key, format!("does not go with {error}")),
+        },
+        None => ConfigError::Key { origin, error },
     }
 }
 
@@ -157,6 +181,12 @@ pub enum ConfigError {
         /// The name that was probably meant.
         nearest: Option<&'static str>,
     },
+    /// A variable's value is no text. It isn't shown: it may be a secret.
+    #[error("{name}: expected a text in UTF-8")]
+    NotText {
+        /// The variable.
+        name: &'static str,
+    },
     /// A variable's text is no TOML value.
     #[error("{name}: expected a number, true, false or a list, found `{text}`")]
     Literal {
@@ -190,10 +220,11 @@ mod tests {
         let places = Places {
             file: Some(folder.path().join("fer-edge.toml")),
             flags: vec![("smoothing.dwell_ms", 9.into(), "--dwell-ms")],
+            ..Places::default()
         };
         let owned = environment
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            .map(|(name, text)| (OsString::from(*name), OsString::from(*text)));
         load(&places, owned)
     }
 
@@ -256,6 +287,47 @@ mod tests {
                 assert!(error.contains(expected), "{expected} in {error}");
             }
         }
+    }
+
+    #[test]
+    fn a_key_that_does_not_go_with_a_default_is_blamed_and_not_the_default() {
+        for (text, key, with) in [
+            ("[camera]\nheight = 0", "camera.height", ""),
+            ("[camera]\nwidth = 0", "camera.width", ""),
+            (
+                "[camera]\nretry_ms = 60000",
+                "camera.retry_ms",
+                "camera.retry_max_ms",
+            ),
+            ("[mqtt]\npassword = 'x'", "mqtt.password", "mqtt.username"),
+            (
+                "[mqtt]\npassword_file = '/x'",
+                "mqtt.password_file",
+                "mqtt.username",
+            ),
+            ("[mqtt]\ntls_ca = '/x'", "mqtt.tls_ca", "mqtt.tls"),
+            (
+                "[mqtt]\ntls = true\ntls_client_cert = '/x'",
+                "mqtt.tls_client_cert",
+                "mqtt.tls_client_key",
+            ),
+            (
+                "[mqtt]\nretry_first_ms = 50000",
+                "mqtt.retry_first_ms",
+                "mqtt.retry_cap_ms",
+            ),
+        ] {
+            let folder = folder(&[("fer-edge.toml", "[mqtt]"), ("conf.d/a.toml", text)]);
+            let error = load_from(&folder, &[]).unwrap_err().to_string();
+            let place = format!("conf.d/a.toml: {key}: ");
+            assert!(error.contains(&place), "{place} in {error}");
+            assert!(error.contains(with), "{with} in {error}");
+        }
+        // Whoever set the key itself is named first.
+        let text = "[mqtt]\nretry_first_ms = 50000\nretry_cap_ms = 100";
+        let folder = folder(&[("fer-edge.toml", text)]);
+        let error = load_from(&folder, &[]).unwrap_err().to_string();
+        assert!(error.contains(": mqtt.retry_cap_ms: expected"), "{error}");
     }
 
     #[test]

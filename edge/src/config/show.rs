@@ -78,7 +78,7 @@ mod tests {
         let read = || {
             let places = Places {
                 file: Some(file.clone()),
-                flags: Vec::new(),
+                ..Places::default()
             };
             load(&places, std::iter::empty()).unwrap()
         };

@@ -25,6 +25,20 @@ impl Config {
     }
 }
 
+/// The keys that others are checked against, by the key that is named when they don't go together. Defaults go with
+/// each other, so where nobody set that key, one of these was set.
+pub(super) fn related(key: &str) -> &'static [&'static str] {
+    match key {
+        "camera.lost_ms" => &["camera.stall_ms"],
+        "camera.retry_max_ms" => &["camera.retry_ms"],
+        "mqtt.retry_cap_ms" => &["mqtt.retry_first_ms"],
+        "mqtt.username" => &["mqtt.password", "mqtt.password_file"],
+        "mqtt.tls_client_key" => &["mqtt.tls_client_cert"],
+        "mqtt.tls" => &["mqtt.tls_ca", "mqtt.tls_client_cert"],
+        _ => &[],
+    }
+}
+
 /// The camera's messages start with the key.
 fn camera(why: &str) -> KeyError {
     let key = why.split([':', ' ']).next().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The environment variables that set something: all of them, in one list.
 
+use std::ffi::OsString;
+
 use toml::{Table, Value};
 
 use super::ConfigError;
@@ -100,15 +102,18 @@ pub static VARIABLES: &[(&str, &str, Kind)] = &[
 /// Takes in what the environment sets.
 ///
 /// # Errors
-/// Returns an error for an unknown name with our prefix, and for a literal that TOML can't read.
+/// Returns an error for an unknown name with our prefix, for a value that is no text, and for a literal that TOML
+/// can't read.
 pub fn add(
     layers: &mut Layers,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(), ConfigError> {
-    for (name, text) in environment {
-        if !name.starts_with(PREFIX) || name == CONFIG_FILE {
+    for (name, value) in environment {
+        // The path of a file need not be text.
+        if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) || name == CONFIG_FILE {
             continue;
         }
+        let name = name.to_string_lossy().into_owned();
         let Some((name, key, kind)) = VARIABLES.iter().find(|(known, ..)| *known == name) else {
             let known = VARIABLES.iter().map(|(known, ..)| *known);
             return Err(ConfigError::UnknownVariable {
@@ -116,6 +121,9 @@ pub fn add(
                 name,
             });
         };
+        let text = value
+            .into_string()
+            .map_err(|_| ConfigError::NotText { name })?;
         let value = match kind {
             Kind::Text => Value::String(text),
             Kind::Literal => literal(&text).ok_or(ConfigError::Literal { name, text })?,
@@ -134,13 +142,12 @@ fn literal(text: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt;
 
-    fn set(name: &str, text: &str) -> Result<Layers, ConfigError> {
+    fn set(name: &str, value: impl Into<OsString>) -> Result<Layers, ConfigError> {
         let mut layers = Layers::default();
-        add(
-            &mut layers,
-            [(name.to_owned(), text.to_owned())].into_iter(),
-        )?;
+        let variable = (OsString::from(name), value.into());
+        add(&mut layers, [variable].into_iter())?;
         Ok(layers)
     }
 
@@ -174,5 +181,17 @@ mod tests {
         }
         assert!(set("FER_EDGE_CONFIG", "/x").is_ok());
         assert!(set("OTHER", "x").is_ok());
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_refused_and_not_passed_over() {
+        // "Köln" in Latin-1.
+        let latin = || OsString::from_vec(b"K\xf6ln".to_vec());
+        let error = set("FER_EDGE_SERVICE_NAME", latin()).unwrap_err();
+        assert!(error.to_string().starts_with("FER_EDGE_SERVICE_NAME: "));
+        let error = set("FER_EDGE_SERVICE_NAMES", latin()).unwrap_err();
+        assert!(error.to_string().contains("unknown"), "{error}");
+        assert!(set("FER_EDGE_CONFIG", latin()).is_ok());
+        assert!(set("OTHER", latin()).is_ok());
     }
 }

@@ -77,6 +77,14 @@ fn a_led_that_is_not_there_is_named() {
         error.to_string().contains("/sys/class/leds/none"),
         "{error}"
     );
+    assert!(error.is_configuration());
+    // of the moment: udev comes later, and so do threads
+    let denied = LedError::Open {
+        name: "ACT".into(),
+        error: io::ErrorKind::PermissionDenied.into(),
+    };
+    assert!(!denied.is_configuration());
+    assert!(!LedError::Thread(io::ErrorKind::WouldBlock.into()).is_configuration());
     assert!(
         start(&Settings::default(), &Arc::new(Health::new(7)))
             .unwrap()

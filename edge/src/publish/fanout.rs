@@ -17,6 +17,13 @@ impl Slot {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *place, sink)
     }
+
+    /// Whether there is no sink here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.is_none()
+    }
 }
 
 impl Sink for Slot {
@@ -107,7 +114,7 @@ mod tests {
         fanout.publish(&observation(0)).unwrap();
         slot.put(Some(Box::new(To(sender, false))));
         fanout.publish(&observation(1)).unwrap();
-        assert!(slot.put(None).is_some());
+        assert!(!slot.is_empty() && slot.put(None).is_some() && slot.is_empty());
         fanout.publish(&observation(2)).unwrap();
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
     }

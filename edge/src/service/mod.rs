@@ -47,6 +47,18 @@ pub enum ServiceError {
     Pipeline(#[from] PipelineError),
 }
 
+impl ServiceError {
+    /// Whether the configuration is to blame, and not the moment.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Outlet(error) => error.is_configuration(),
+            Self::Led(error) => error.is_configuration(),
+            Self::Start(_) | Self::Pipeline(_) => false,
+        }
+    }
+}
+
 /// What the pipeline and the threads around it share, as the configuration says; `labels` is the
 /// number of the model's labels.
 #[must_use]

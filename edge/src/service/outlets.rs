@@ -14,6 +14,7 @@ use crate::publish::jsonl::JsonLines;
 use crate::publish::mqtt::{self, Mqtt, MqttError};
 use crate::publish::serial::{self, Serial, SerialError};
 use crate::publish::{Observation, PublishError, Sink};
+use crate::secret::Secret;
 
 /// A way out for results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,15 @@ impl Outlet {
             Self::Mqtt => one.mqtt != other.mqtt,
             Self::Serial => one.serial != other.serial,
             Self::Http => one.http != other.http,
+        }
+    }
+
+    /// Whether the configuration asks for it.
+    fn is_on(self, config: &Config) -> bool {
+        match self {
+            Self::Mqtt => config.mqtt.is_on(),
+            Self::Serial => config.serial.port.is_some(),
+            Self::Http => config.http.enabled,
         }
     }
 }
@@ -81,6 +91,8 @@ pub struct Outlets {
     mqtt: Slot,
     serial: Slot,
     http: Slot,
+    /// What the server asks for: a file may hold another one now.
+    token: Option<Secret>,
     labels: Arc<Labels>,
     model: String,
     shared: Shared,
@@ -97,11 +109,12 @@ impl Outlets {
         model: &str,
         shared: &Shared,
     ) -> Result<Self, OutletError> {
-        let outlets = Self {
+        let mut outlets = Self {
             stdout: Slot::default(),
             mqtt: Slot::default(),
             serial: Slot::default(),
             http: Slot::default(),
+            token: None,
             labels,
             model: model.to_owned(),
             shared: shared.clone(),
@@ -130,30 +143,53 @@ impl Outlets {
     ///
     /// # Errors
     /// Returns why it can't be opened; it stays closed then, unless the token was at fault, which is looked at before.
-    pub(super) fn reopen(&self, outlet: Outlet, config: &Config) -> Result<(), OutletError> {
-        if outlet == Outlet::Http && config.http.enabled {
-            config.http.secret().map_err(HttpError::Settings)?;
-        }
-        let slot = match outlet {
-            Outlet::Mqtt => &self.mqtt,
-            Outlet::Serial => &self.serial,
-            Outlet::Http => &self.http,
+    pub(super) fn reopen(&mut self, outlet: Outlet, config: &Config) -> Result<(), OutletError> {
+        // Not after the server has read it: what changes in between is then seen by the next reload.
+        let token = match outlet {
+            Outlet::Http if config.http.enabled => {
+                config.http.secret().map_err(HttpError::Settings)?
+            }
+            _ => None,
         };
         // The old one goes first: it holds the port or the name at the broker.
-        drop(slot.put(None));
+        drop(self.slot(outlet).put(None));
         let sink = match outlet {
-            Outlet::Mqtt => self.mqtt(config)?,
-            Outlet::Serial => self.serial(config)?,
-            Outlet::Http => self.http(config)?,
+            _ if !outlet.is_on(config) => None,
+            Outlet::Mqtt => Some(self.mqtt(config)?),
+            Outlet::Serial => Some(self.serial(config)?),
+            Outlet::Http => Some(self.http(config)?),
         };
-        slot.put(sink);
+        self.slot(outlet).put(sink);
+        if outlet == Outlet::Http {
+            self.token = token;
+        }
         Ok(())
     }
 
-    fn mqtt(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
-        if !config.mqtt.is_on() {
-            return Ok(None);
+    /// Whether an outlet is not open, be it that it isn't asked for or that it could not be opened.
+    pub(super) fn is_closed(&self, outlet: Outlet) -> bool {
+        self.slot(outlet).is_empty()
+    }
+
+    /// Whether an outlet isn't as the configuration asks for, though that may be the old one: it could not be opened, or
+    /// the token's file holds another one. All other files are read again at every connection.
+    pub(super) fn is_stale(&self, outlet: Outlet, config: &Config) -> bool {
+        let rotated = || {
+            let token = config.http.secret();
+            outlet == Outlet::Http && token.is_ok_and(|token| token != self.token)
+        };
+        outlet.is_on(config) && (self.is_closed(outlet) || rotated())
+    }
+
+    fn slot(&self, outlet: Outlet) -> &Slot {
+        match outlet {
+            Outlet::Mqtt => &self.mqtt,
+            Outlet::Serial => &self.serial,
+            Outlet::Http => &self.http,
         }
+    }
+
+    fn mqtt(&self, config: &Config) -> Result<Box<dyn Sink + Send>, OutletError> {
         let device = mqtt::Device {
             id: device::id(&config.service),
             name: device::name(&config.service),
@@ -169,13 +205,10 @@ impl Outlets {
             Arc::clone(health),
             Arc::clone(control),
         )?;
-        Ok(Some(Box::new(mqtt)))
+        Ok(Box::new(mqtt))
     }
 
-    fn serial(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
-        if config.serial.port.is_none() {
-            return Ok(None);
-        }
+    fn serial(&self, config: &Config) -> Result<Box<dyn Sink + Send>, OutletError> {
         let identity = serial::Identity {
             firmware: concat!("fer-edge ", env!("CARGO_PKG_VERSION")).to_owned(),
             model: self.model.clone(),
@@ -183,13 +216,10 @@ impl Outlets {
         };
         let health = Arc::clone(&self.shared.health);
         let serial = Serial::start(&config.serial, identity, health)?;
-        Ok(Some(Box::new(serial)))
+        Ok(Box::new(serial))
     }
 
-    fn http(&self, config: &Config) -> Result<Option<Box<dyn Sink + Send>>, OutletError> {
-        if !config.http.enabled {
-            return Ok(None);
-        }
+    fn http(&self, config: &Config) -> Result<Box<dyn Sink + Send>, OutletError> {
         let Shared {
             health, control, ..
         } = &self.shared;
@@ -201,10 +231,10 @@ impl Outlets {
             Arc::clone(control),
             classify(config),
         )?;
-        Ok(Some(Box::new(Kiosk {
+        Ok(Box::new(Kiosk {
             events: server.sink(),
             _server: server,
-        })))
+        }))
     }
 }
 

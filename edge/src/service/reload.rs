@@ -4,7 +4,6 @@ use crate::config::{Config, ConfigError, Loaded};
 use crate::pipeline::{Shared, Tuning};
 use crate::processor;
 use crate::reuse;
-use crate::secret::Secret;
 use crate::vision::track;
 
 use super::outlets::{Outlet, Outlets};
@@ -18,8 +17,6 @@ pub(super) struct Reloader {
     reread: Reread,
     shared: Shared,
     outlets: Outlets,
-    /// What the server asks for: a file may hold another one now.
-    token: Option<Secret>,
 }
 
 /// What became of a change.
@@ -32,7 +29,6 @@ struct Changes {
 impl Reloader {
     pub(super) fn new(current: Config, reread: Reread, shared: Shared, outlets: Outlets) -> Self {
         Self {
-            token: current.http.secret().ok().flatten(),
             current,
             reread,
             shared,
@@ -70,41 +66,13 @@ impl Reloader {
     fn apply(&mut self, new: Config) -> Changes {
         let mut changes = Changes::default();
         self.tune(&new, &mut changes);
-        let Self {
-            current: old,
-            outlets,
-            token,
-            ..
-        } = self;
         for outlet in Outlet::ALL {
-            // the other outlets read their files at every connection
-            let rotated = || outlet == Outlet::Http && new.http.secret().is_ok_and(|t| t != *token);
-            if !outlet.differs(old, &new) && !rotated() {
-                continue;
-            }
-            // All else is as it was at the start, such as the device's name and the model that
-            // classifies for HTTP.
-            let mut next = old.clone();
-            match outlet {
-                Outlet::Mqtt => next.mqtt = new.mqtt.clone(),
-                Outlet::Serial => next.serial = new.serial.clone(),
-                Outlet::Http => next.http = new.http.clone(),
-            }
-            match outlets.reopen(outlet, &next) {
-                Ok(()) => {
-                    changes.applied.push(outlet.name());
-                    *old = next;
-                    *token = old.http.secret().ok().flatten();
-                }
-                Err(error) => {
-                    let name = outlet.name();
-                    tracing::error!(%error, "{name} not changed: its old settings stay in force");
-                    if let Err(error) = outlets.reopen(outlet, old) {
-                        tracing::error!(%error, "{name} stays closed");
-                    }
-                }
+            let due = outlet.differs(&self.current, &new) || self.outlets.is_stale(outlet, &new);
+            if due && self.exchange(outlet, &new) {
+                changes.applied.push(outlet.name());
             }
         }
+        let old = &self.current;
         for (differs, name) in [
             (old.camera != new.camera, "camera"),
             (old.vision != new.vision, "vision"),
@@ -117,6 +85,36 @@ impl Reloader {
             }
         }
         changes
+    }
+
+    /// Opens an outlet as the new configuration says; returns whether that went well.
+    fn exchange(&mut self, outlet: Outlet, new: &Config) -> bool {
+        let name = outlet.name();
+        let old = self.current.clone();
+        // All else is as it was at the start, such as the device's name and the model that
+        // classifies for HTTP.
+        let mut next = old.clone();
+        match outlet {
+            Outlet::Mqtt => next.mqtt = new.mqtt.clone(),
+            Outlet::Serial => next.serial = new.serial.clone(),
+            Outlet::Http => next.http = new.http.clone(),
+        }
+        let Err(mut error) = self.outlets.reopen(outlet, &next) else {
+            self.current = next;
+            return true;
+        };
+        if outlet.differs(&old, &next) {
+            tracing::error!(%error, "{name} not changed: its old settings stay in force");
+            if !self.outlets.is_closed(outlet) {
+                return false;
+            }
+            match self.outlets.reopen(outlet, &old) {
+                Ok(()) => return false,
+                Err(again) => error = again,
+            }
+        }
+        tracing::error!(%error, "{name} stays closed, until a reload can open it");
+        false
     }
 
     /// Takes over what the pipeline picks up while it runs.
@@ -174,3 +172,6 @@ pub fn tuning(config: &Config) -> Tuning {
         budget: config.service.budget(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ pub struct Augment {
     /// is anywhere in the crop, so it may lie partly outside. DeVries and Taylor, "Improved
     /// Regularization of Convolutional Neural Networks with Cutout" (2017).
     pub cutout: usize,
-    /// Mixup's alpha, 0 (off) to 10: the loader mixes pairs of a batch with a weight drawn from
+    /// Mixup's alpha, 0 (off) to 4: the loader mixes pairs of a batch with a weight drawn from
     /// Beta(alpha, alpha). Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018).
     pub mixup: f32,
 }

@@ -12,9 +12,6 @@ Examples:
     fer-tools average runs/slim/best.safetensors runs/again/best.safetensors runs/polish/best.safetensors --out mean.safetensors
     fer-tools eval mean.safetensors fer2013.csv --crops ten";
 
-/// Stands between data sets in a history.
-const BETWEEN: &str = " and ";
-
 /// Average the weights of networks that were trained on from the same one (model soup).
 ///
 /// The mean is often better than each of them, and takes no longer than one. Of networks that were trained from scratch it
@@ -70,15 +67,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             }
         }
         mean.history.seed = other.history.seed;
-        let dataset = &other.history.dataset;
-        if !mean
-            .history
-            .dataset
-            .split(BETWEEN)
-            .any(|known| known == dataset)
-        {
-            mean.history.dataset += &format!("{BETWEEN}{dataset}");
-        }
+        mean.history.add_dataset(&other.history.dataset);
     }
     let networks: Vec<_> = more.iter().map(|other| other.network.clone()).collect();
     mean.network = average(&first.network, &networks).context("cannot average")?;

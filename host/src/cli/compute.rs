@@ -7,6 +7,9 @@ use fer_tools::train::Device;
 
 use super::exit::Usage;
 
+/// Minutes between two saves, where nothing else is asked for.
+const CHECKPOINT_MINUTES: f64 = 5.0;
+
 /// Where and how a run is computed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Compute {
@@ -17,7 +20,7 @@ pub(super) struct Compute {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Save what is trained this often; what is killed loses that much at most
-    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = parse_minutes)]
+    #[arg(long, value_name = "MINUTES", default_value_t = CHECKPOINT_MINUTES, value_parser = parse_minutes)]
     checkpoint_minutes: f64,
     /// Count wrong rows and unreadable images instead of stopping at the first
     #[arg(long)]
@@ -36,11 +39,17 @@ impl Compute {
         self.device.open()
     }
 
-    /// The flags that decide what a resumed run reads and where it computes, as they are written.
+    /// The flags that a resumed run needs once more to be the same, as they are written.
     pub(super) fn again(&self) -> String {
         let mut flags = String::new();
         if let Place::Cuda(n) = self.device {
             flags += &format!(" --device cuda:{n}");
+        }
+        if let Some(threads) = self.threads {
+            flags += &format!(" --threads {threads}");
+        }
+        if self.checkpoint_minutes != CHECKPOINT_MINUTES {
+            flags += &format!(" --checkpoint-minutes {}", self.checkpoint_minutes);
         }
         if self.skip_bad {
             flags += " --skip-bad";

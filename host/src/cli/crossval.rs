@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -17,7 +17,7 @@ use fer_tools::report::confusion_picture;
 use fer_tools::train::fingerprint;
 
 use super::compute::Compute;
-use super::eval::{CropsName, is_png};
+use super::eval::{CropsName, is_png, save};
 use super::exit::{Configuration, Usage};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
@@ -246,9 +246,7 @@ impl RunArgs {
             Some(from) => self.fit(from, &dataset, recipe.train.seed)?,
             None => train::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())?,
         };
-        let command: Vec<String> = std::env::args().skip(1).collect();
-        let command = format!("fer-tools {}", command.join(" "));
-        start.history.commands.push(command);
+        start.history.commands.push(train::command_line());
         Ok((start, dataset, data))
     }
 
@@ -296,7 +294,7 @@ impl RunArgs {
             validation: self.validation,
             crops: Crops::from(self.crops),
             network: start.network.graph.name().to_owned(),
-            start_sha256: Plan::fingerprint(start),
+            start_sha256: start.fingerprint(),
             train: recipe.train.clone(),
         };
         Ok((plan, tested))
@@ -306,28 +304,18 @@ impl RunArgs {
 impl Shown {
     fn show(&self, plan: &Plan, results: &[FoldResult]) -> Result<()> {
         let summary = Summary::new(plan, results)?;
-        if let Some(path) = &self.picture {
-            let title = format!("{} folds, {}", plan.folds, plan.rule);
-            save(&summary, &title, path)?;
-        }
         let mut out = std::io::stdout().lock();
         if self.json {
             writeln!(out, "{}", summary.json(plan))?;
         } else {
             write!(out, "{}", summary.table(plan))?;
         }
+        if let Some(path) = &self.picture {
+            let title = format!("{} folds, {}", plan.folds, plan.rule);
+            save(&confusion_picture(&summary.pooled, &title), path)?;
+        }
         Ok(())
     }
-}
-
-fn save(summary: &Summary, title: &str, path: &Path) -> Result<()> {
-    let picture = confusion_picture(&summary.pooled, title);
-    if is_png(path)? {
-        picture.save_png(path, 2.0)?;
-    } else {
-        picture.save_svg(path)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

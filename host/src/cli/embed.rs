@@ -121,6 +121,7 @@ impl Faces {
             Some(split) => dataset.indices(split),
             None => (0..dataset.len()).collect(),
         };
+        ensure!(!indices.is_empty(), "{spec}: no image in that split");
         Ok(Self {
             labels: indices
                 .iter()

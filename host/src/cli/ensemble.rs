@@ -14,6 +14,7 @@ use fer_tools::judge::Candidate;
 use fer_tools::npz::{self, Entry, Values};
 use fer_tools::predict;
 
+use super::csv::field;
 use super::eval::CropsName;
 use super::exit::Usage;
 
@@ -115,6 +116,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         EnsembleError::Weights(_) => anyhow::Error::from(Usage(error.to_string())),
         other => other.into(),
     })?;
+    print(&args, &members, &ensemble)?;
     if let (Some(path), Some(format)) = (&args.out, format) {
         let said = Said {
             labels,
@@ -128,7 +130,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             Format::Npz => said.write_npz(path)?,
         }
     }
-    print(&args, &members, &ensemble)
+    Ok(())
 }
 
 fn format_of(path: &Path) -> Result<Format> {
@@ -191,7 +193,7 @@ struct Said<'a> {
 impl Said<'_> {
     /// One line a face: its number in the data, label, prediction and probabilities.
     fn write_csv(&self, path: &Path) -> Result<()> {
-        let names = self.labels.names();
+        let names: Vec<_> = self.labels.names().iter().map(|name| field(name)).collect();
         let mut text = format!("image,label,predicted,{}\n", names.join(","));
         let scores = self.ensemble.scores.chunks_exact(names.len());
         let rows = self.indices.iter().zip(self.targets);
@@ -206,8 +208,8 @@ impl Said<'_> {
             }
             text.push('\n');
         }
-        write_atomic(path, |out| out.write_all(text.as_bytes()))?;
-        Ok(())
+        write_atomic(path, |out| out.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn write_npz(&self, path: &Path) -> Result<()> {

@@ -138,10 +138,6 @@ pub(crate) fn run(args: Args) -> Result<()> {
         None => candidate.evaluate(&dataset, &indices, crops),
     }
     .with_context(|| args.judged.subject())?;
-    if let Some(path) = &args.picture {
-        let title = format!("{split} {}", name_of(model));
-        save(&confusion_picture(&evaluation, &title), path)?;
-    }
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut value = evaluation.json();
@@ -165,6 +161,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         writeln!(out, "{} on {split}, {how}", model.display())?;
         write!(out, "{}", evaluation.table())?;
     }
+    if let Some(path) = &args.picture {
+        let title = format!("{split} {}", name_of(model));
+        save(&confusion_picture(&evaluation, &title), path)?;
+    }
     Ok(())
 }
 
@@ -181,14 +181,14 @@ pub(super) fn is_png(path: &Path) -> Result<bool> {
     }
 }
 
-/// Writes a picture as its name asks for, PNG with two pixels a unit.
+/// Writes a picture as its name asks for, PNG with two pixels a unit where that is not too large.
 pub(super) fn save(picture: &Svg, path: &Path) -> Result<()> {
-    if is_png(path)? {
-        picture.save_png(path, 2.0)?;
+    let saved = if is_png(path)? {
+        picture.save_png(path, picture.largest_scale().min(2.0))
     } else {
-        picture.save_svg(path)?;
-    }
-    Ok(())
+        picture.save_svg(path)
+    };
+    saved.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What people call a model: its folder or file without the path.

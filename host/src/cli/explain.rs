@@ -6,7 +6,7 @@ mod output;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use fer_models::{Preprocess, write_atomic};
 use fer_tools::checkpoint::Checkpoint;
@@ -15,6 +15,7 @@ use fer_tools::report::Row;
 
 use super::eval::{is_png, save};
 use super::exit::Usage;
+use super::votes::VoteFlags;
 use faces::{asked_class, faces};
 use output::{Table, empty_sheet, plain, tile};
 
@@ -56,9 +57,14 @@ pub(crate) struct Args {
     /// Faces of this data, chosen with --numbers
     #[arg(long, value_name = "DATA", requires = "numbers")]
     data: Option<String>,
-    /// Which of them, counted from 0 as `report errors` counts
+    /// Which of them, counted from 0 as `report errors` counts with the same flags
     #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "data")]
     numbers: Vec<usize>,
+    #[command(flatten)]
+    votes: VoteFlags,
+    /// Pass over wrong rows and unreadable images, as `report errors --skip-bad` does
+    #[arg(long)]
+    skip_bad: bool,
     /// What to show, a column each
     #[arg(
         long,
@@ -141,6 +147,14 @@ impl Args {
         let occlusion = self.method.contains(&MethodName::Occlusion);
         let layered = self.method.iter().any(|m| m.layered().is_some());
         let Cover { cell, step, fill } = &self.cover;
+        let reads_data = self.data.is_some() || self.per_class.is_some();
+        if !reads_data && (self.skip_bad || self.votes.given()) {
+            let flags = "--skip-bad and --ferplus are for --data and --per-class";
+            return Err(Usage(flags.into()));
+        }
+        if self.cells.is_some() && self.cells == self.out {
+            return Err(Usage("--cells and --out: the same file".into()));
+        }
         for (name, given, has_use, method) in [
             ("--cells", self.cells.is_some(), occlusion, "occlusion"),
             ("--cell", cell.is_some(), occlusion, "occlusion"),
@@ -213,12 +227,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
             tiles,
         });
     }
-    save(&sheet.draw(), out)?;
-    if let Some(path) = &args.cells {
-        write_atomic(path, |out| out.write_all(cells.as_bytes()))?;
-    }
     write!(std::io::stdout().lock(), "{}", table.text)?;
-    Ok(())
+    if let Some(path) = &args.cells {
+        write_atomic(path, |out| out.write_all(cells.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    save(&sheet.draw(), out)
 }
 
 /// One method on one layer.

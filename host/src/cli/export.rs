@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use fer_models::{Accuracy, Crops, Decision, Preprocess, Provenance};
+use fer_models::{Accuracy, Crops, Decision, Manifest, Preprocess, Provenance};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::export::{Exported, Facts, Images, write_package};
@@ -31,17 +31,32 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DATA")]
     data: String,
     /// The model's name: letters, digits, - _ .
-    #[arg(long)]
+    #[arg(long, value_parser = parse_name)]
     name: String,
     /// Folder for model.onnx, model.toml and CARD.md
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Images on which tract must agree with the network
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    images: u32,
+    #[arg(long, default_value_t = 1000, value_parser = parse_images)]
+    images: usize,
     /// Crops that the edge averages for a decision; one is ten times as fast
     #[arg(long, value_enum, default_value = "center")]
     crops: CropsName,
+}
+
+/// How many images an export may be checked on.
+pub(super) const IMAGES: std::ops::RangeInclusive<usize> = 1..=100_000;
+
+fn parse_images(text: &str) -> Result<usize, String> {
+    let images = text.parse().ok().filter(|n| IMAGES.contains(n));
+    images.ok_or_else(|| format!("expected {} to {}", IMAGES.start(), IMAGES.end()))
+}
+
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    match Manifest::check_name(text) {
+        Ok(()) => Ok(text.into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
@@ -53,7 +68,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let dataset = data::open(&args.data, &load)?.dataset;
     let made = Export {
         name: &args.name,
-        images: args.images as usize,
+        images: args.images,
         crops: args.crops.into(),
         command: format!(
             "fer-tools export {} --data {} --name {} --out {} --images {} --crops {}",

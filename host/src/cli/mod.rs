@@ -3,6 +3,7 @@
 mod average;
 mod compute;
 mod crossval;
+mod csv;
 mod data;
 mod embed;
 mod ensemble;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use fer_models::{Crops, MANIFEST_FILE};
+use fer_models::{Crops, MANIFEST_FILE, Manifest};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::compress::slim::{SlimOptions, slim};
 use fer_tools::data::{self, Dataset, LoadOptions};
@@ -15,7 +15,7 @@ use super::exit::Configuration;
 use super::export::{Export, print_exported};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::{recipe, train};
+use super::{export, recipe, train};
 
 const EXAMPLES: &str = "\
 Example file:
@@ -100,6 +100,17 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .map_err(|e: toml::de::Error| wrong("fine_tune", &e))?;
     for (table, options) in [("train", &plan.train), ("fine_tune", &fine_tune)] {
         options.validate().map_err(|e| wrong(table, &e))?;
+    }
+    // before the hours of training, not after them
+    plan.prune.validate().map_err(|e| wrong("prune", &e))?;
+    if !export::IMAGES.contains(&plan.export.images) {
+        let (least, most) = (export::IMAGES.start(), export::IMAGES.end());
+        let images = plan.export.images;
+        let problem = format!("images is {images}, expected {least} to {most}");
+        return Err(wrong("export", &problem).into());
+    }
+    if let Err(e) = Manifest::check_name(&plan.name) {
+        return Err(Configuration(format!("{}: {e}", args.file.display())).into());
     }
     let load = LoadOptions {
         tile: train::input_of(Some(&plan.network)).tile,

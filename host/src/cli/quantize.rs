@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DATA")]
     data: String,
     /// The model's name: letters, digits, - _ .
-    #[arg(long)]
+    #[arg(long, value_parser = super::export::parse_name)]
     name: String,
     /// Folder for model.onnx, model.toml and CARD.md
     #[arg(long, value_name = "DIR")]
@@ -202,13 +202,14 @@ impl Args {
             MethodName::Percentile => vec![Method::Percentile(self.percentile())],
             MethodName::Entropy => vec![Method::Entropy],
             MethodName::Mse => vec![Method::Mse],
-            MethodName::Auto => vec![
-                Method::MinMax,
-                Method::Percentile(99.9),
-                Method::Percentile(self.percentile()),
-                Method::Entropy,
-                Method::Mse,
-            ],
+            MethodName::Auto => {
+                let mut all = vec![Method::MinMax, Method::Percentile(99.9)];
+                if self.percentile() != 99.9 {
+                    all.push(Method::Percentile(self.percentile()));
+                }
+                all.extend([Method::Entropy, Method::Mse]);
+                all
+            }
         };
         let mut recipes = Vec::new();
         for equalize in self.equalize.tried() {
@@ -385,6 +386,12 @@ impl Job<'_> {
         let calibrator = Calibrator::new(network, self.checkpoint.input, pixels)?;
         let layers = calibrator.sensitivity(Method::Mse)?;
         let keep = keep_worst(&layers, limit);
+        if keep.len() == layers.len() {
+            return Err(Usage(format!(
+                "--keep-f32 {budget}: that keeps every layer, so that there is nothing to quantize"
+            ))
+            .into());
+        }
         Ok((layers, keep))
     }
 

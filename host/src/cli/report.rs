@@ -94,7 +94,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
 fn curves(args: &CurvesArgs) -> Result<()> {
     is_png(&args.out)?;
     let epochs = read_metrics(&args.run.join(METRICS_FILE))?;
-    let picture = curves_picture(&epochs, &args.run.display().to_string())?;
+    let run = args.run.display().to_string();
+    let picture = curves_picture(&epochs, &run).with_context(|| run.clone())?;
     save(&picture, &args.out)
 }
 

@@ -22,7 +22,7 @@ use super::compute::Compute;
 use super::exit::{Configuration, Usage};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::recipe::{self, Recipe};
+use super::recipe::Recipe;
 use super::seeds;
 use super::tuning::Tuning;
 use super::votes::VoteFlags;
@@ -89,7 +89,7 @@ struct NewRun {
     #[arg(long, conflicts_with = "from")]
     width: Option<f64>,
     /// Image channels: 1 for grey, 3 for grey replicated as the references feed it
-    #[arg(long, conflicts_with = "from", value_parser = clap::value_parser!(u8).range(1..=3))]
+    #[arg(long, conflicts_with = "from", value_parser = parse_channels)]
     channels: Option<u8>,
     /// Side of the image in pixels; the published one if not given. Above 48, images are resized to it
     #[arg(long, value_name = "PIXELS", conflicts_with = "from", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -169,15 +169,19 @@ impl NewRun {
     /// The recipe, with what the flags change.
     fn recipe(&self, tuning: &Tuning) -> Result<Recipe> {
         let mut recipe: Recipe = match &self.recipe {
-            Some(path) => recipe::read(path)?,
+            Some(path) => Recipe::read(path, self.arch.as_deref())?,
             None => Recipe::default(),
         };
+        if let (Some(_), Some(from), Some(path)) = (&recipe.network, &self.from, &self.recipe) {
+            tracing::warn!(
+                "{}: its [network] is passed over: {} is one",
+                path.display(),
+                from.display()
+            );
+        }
         let network = recipe.network.get_or_insert_with(|| {
             Architecture::published(self.arch.as_deref().unwrap_or("vgg19"))
         });
-        if let Some(arch) = &self.arch {
-            network.name.clone_from(arch);
-        }
         set(&mut network.width, self.width);
         set(&mut network.channels, self.channels.map(usize::from));
         set(&mut network.dropout, self.dropout);
@@ -346,10 +350,7 @@ fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> 
         ..way.load.clone()
     };
     let loaded = data::open(data, &load)?;
-    let command = format!(
-        "fer-tools {}",
-        std::env::args().skip(1).collect::<Vec<_>>().join(" ")
-    );
+    let command = command_line();
     let mut start = match from {
         Some(from) => from,
         None => fresh(network, recipe.train.seed, loaded.dataset.labels())?,
@@ -439,6 +440,20 @@ fn resume(folder: &Path, way: &Way) -> Result<Outcome> {
     );
     let trainer = Trainer::resume(folder, &loaded.dataset, &teachers, &way.device)?;
     way.to_the_end(trainer, folder)
+}
+
+/// What was typed, for the history.
+pub(super) fn command_line() -> String {
+    // a path need not be UTF-8
+    let words = std::env::args_os().skip(1);
+    words.fold("fer-tools".into(), |line, word| {
+        line + " " + &word.to_string_lossy()
+    })
+}
+
+fn parse_channels(text: &str) -> Result<u8, String> {
+    let channels = text.parse().ok().filter(|n| matches!(n, 1 | 3));
+    channels.ok_or_else(|| "expected 1 or 3".into())
 }
 
 /// The networks that a run learns from.

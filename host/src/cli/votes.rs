@@ -21,6 +21,11 @@ pub(super) struct VoteFlags {
 }
 
 impl VoteFlags {
+    /// Whether they are given.
+    pub(super) fn given(&self) -> bool {
+        self.ferplus.is_some()
+    }
+
     /// The DATA that is meant: with votes a `votes:MODE:VOTES:DATA`, which every command reads.
     pub(super) fn spec(&self, data: &str) -> Result<String> {
         let Some(file) = &self.ferplus else {

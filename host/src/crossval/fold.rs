@@ -62,29 +62,55 @@ impl FoldResult {
     }
 
     /// Checks that the numbers fit each other and the plan.
-    pub(super) fn check(&self, plan: &Plan, out: &Path) -> Result<(), CrossvalError> {
+    pub(super) fn check(&self, plan: &Plan, out: &Path, fold: usize) -> Result<(), CrossvalError> {
         let images = self.images.len();
+        let wrong = |problem: String| CrossvalError::File {
+            path: Self::path(out, fold),
+            problem,
+        };
+        if self.fold != fold {
+            let found = self.fold;
+            return Err(wrong(format!(
+                "the result of fold {found}, expected {fold}"
+            )));
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = self.images.iter().find(|image| !seen.insert(**image)) {
+            return Err(wrong(format!("tests image {twice} twice")));
+        }
+        let classes = plan.labels.len();
+        if let Some(target) = self.targets.iter().find(|t| usize::from(**t) >= classes) {
+            return Err(wrong(format!(
+                "target {target}, expected 0 to {}",
+                classes - 1
+            )));
+        }
         let fits = self.targets.len() == images
             && self.logits.len() == images * plan.labels.len()
             && self.images.iter().max() < Some(&plan.images);
         if fits {
             return Ok(());
         }
-        Err(CrossvalError::File {
-            path: Self::path(out, self.fold),
-            problem: format!(
-                "{images} images, {} targets, {} logits, expected as many and {} of each image",
-                self.targets.len(),
-                self.logits.len(),
-                plan.labels.len()
-            ),
-        })
+        Err(wrong(format!(
+            "{images} images, {} targets, {} logits, expected as many and {} of each image",
+            self.targets.len(),
+            self.logits.len(),
+            plan.labels.len()
+        )))
     }
 }
 
 /// The run folder of a fold, counted from 1.
 fn folder(out: &Path, fold: usize) -> PathBuf {
     out.join(format!("fold-{fold:02}"))
+}
+
+/// Whether a fold has anything of a run or a result.
+pub(super) fn begun(out: &Path, fold: usize) -> bool {
+    let folder = folder(out, fold);
+    [LAST_FILE, RESULT_FILE]
+        .iter()
+        .any(|name| folder.join(name).exists())
 }
 
 /// What all folds of a cross-validation have in common.

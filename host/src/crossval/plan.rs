@@ -1,19 +1,23 @@
 //! What a cross-validation does, as it stands in its folder, and what several folders have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fer_models::{Crops, Labels, sha256_hex, write_atomic};
+use fer_models::{Crops, Labels, write_atomic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::fold::begun;
 use super::{CrossvalError, FoldResult};
-use crate::checkpoint::Checkpoint;
 use crate::data::folds::FoldRule;
 use crate::train::TrainOptions;
 
 /// The plan's file in a folder.
 const PLAN_FILE: &str = "crossval.json";
+
+/// No data set of faces that fits into memory has more images.
+const MOST_IMAGES: usize = 1 << 26;
 
 /// Everything that decides the outcome; two folders with equal plans can be merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,25 +50,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The fingerprint of a network: structure, classes, input and numbers.
-    pub fn fingerprint(start: &Checkpoint) -> String {
-        let structure = (&start.network.graph, &start.labels, &start.input);
-        let mut bytes = serde_json::to_vec(&structure).unwrap_or_default();
-        for (name, tensor) in &start.network.weights {
-            bytes.extend(name.as_bytes());
-            bytes.extend(tensor.data().iter().flat_map(|v| v.to_le_bytes()));
-        }
-        sha256_hex(&bytes)
-    }
-
-    /// Writes the plan into a folder that has none, or checks that the folder's is the same.
+    /// Writes the plan into a folder that has none, or checks that the folder's is the same. A plan that no fold was
+    /// begun by is nobody's, and makes room.
     ///
     /// # Errors
     /// [`CrossvalError::OtherPlan`] names the first difference.
     pub fn claim(&self, folder: &Path) -> Result<(), CrossvalError> {
         let path = folder.join(PLAN_FILE);
         if path.exists() {
-            return self.check(&Self::load(folder)?, &path);
+            let found = Self::load(folder)?;
+            if (1..=found.folds).any(|fold| begun(folder, fold)) {
+                return self.check(&found, &path);
+            }
         }
         std::fs::create_dir_all(folder).map_err(|source| CrossvalError::Io {
             path: folder.into(),
@@ -78,29 +75,54 @@ impl Plan {
     /// # Errors
     /// When there is none that reads.
     pub fn load(folder: &Path) -> Result<Self, CrossvalError> {
-        read_json(&folder.join(PLAN_FILE))
+        let path = folder.join(PLAN_FILE);
+        let plan: Self = read_json(&path)?;
+        let (folds, images) = (plan.folds, plan.images);
+        if !(2..=images).contains(&folds) || images > MOST_IMAGES {
+            let problem = format!(
+                "{folds} folds of {images} images, expected 2 folds at least, an image in each, \
+                 and {MOST_IMAGES} images at most"
+            );
+            return Err(CrossvalError::File { path, problem });
+        }
+        Ok(plan)
     }
 
     /// Checks that `found`, read from `path`, has the same outcome.
     fn check(&self, found: &Self, path: &Path) -> Result<(), CrossvalError> {
-        let fields = |plan: &Self| match serde_json::to_value(plan) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => serde_json::Map::new(),
+        let value = |plan: &Self| {
+            let plan = Self {
+                data: String::new(),
+                ..plan.clone()
+            };
+            serde_json::to_value(plan).unwrap_or_default()
         };
-        let (own, theirs) = (fields(self), fields(found));
-        let differs = own
-            .iter()
-            .find(|(key, value)| *key != "data" && theirs.get(*key) != Some(*value));
-        match differs {
+        match difference("", &value(self), &value(found)) {
             None => Ok(()),
-            Some((key, value)) => Err(CrossvalError::OtherPlan {
+            Some((field, expected, found)) => Err(CrossvalError::OtherPlan {
                 path: path.into(),
-                field: key.clone(),
-                found: theirs.get(key).map(ToString::to_string).unwrap_or_default(),
-                expected: value.to_string(),
+                field,
+                found,
+                expected,
             }),
         }
     }
+}
+
+/// The first field in which two values differ, such as `train.epochs`, with both of its values.
+fn difference(name: &str, own: &Value, theirs: &Value) -> Option<(String, String, String)> {
+    if let (Value::Object(own), Value::Object(theirs)) = (own, theirs) {
+        let keys: BTreeSet<&String> = own.keys().chain(theirs.keys()).collect();
+        return keys.into_iter().find_map(|key| {
+            let name = match name {
+                "" => key.clone(),
+                _ => format!("{name}.{key}"),
+            };
+            let of = |fields: &Map<String, Value>| fields.get(key).cloned().unwrap_or_default();
+            difference(&name, &of(own), &of(theirs))
+        });
+    }
+    (own != theirs).then(|| (name.to_owned(), own.to_string(), theirs.to_string()))
 }
 
 /// The plan and the results, by fold, of one cross-validation whose folds lie in `folders`.
@@ -123,7 +145,7 @@ pub fn merge(folders: &[PathBuf]) -> Result<(Plan, Vec<FoldResult>), CrossvalErr
             let Some(result) = FoldResult::load(folder, fold)? else {
                 continue;
             };
-            result.check(plan, folder)?;
+            result.check(plan, folder, fold)?;
             match results.get(&fold) {
                 Some(first) if !first.same(&result) => {
                     let path = folder.clone();

@@ -131,6 +131,14 @@ impl Svg {
         })?)
     }
 
+    /// The largest scale that [`png`](Self::png) takes; 1 for a text that is no SVG, which it will refuse.
+    pub fn largest_scale(&self) -> f32 {
+        usvg::Tree::from_str(&self.text, &render_options()).map_or(1.0, |tree| {
+            let size = tree.size();
+            (MAX_SIDE - 1.0) / size.width().max(size.height())
+        })
+    }
+
     /// Writes [`png`](Self::png); the file appears whole or not at all.
     ///
     /// # Errors

@@ -28,14 +28,19 @@ impl Penalty {
         self.l1 > 0.0 || self.l2 > 0.0
     }
 
-    fn covers(&self, param: &Param) -> bool {
-        let role = match param.role {
+    /// Whether tensors of this role are penalised.
+    fn takes(&self, role: Role) -> bool {
+        match role {
             Role::Weight => true,
             Role::Bias => self.bias,
             _ => false,
-        };
+        }
+    }
+
+    fn covers(&self, param: &Param) -> bool {
         let layer = layers::of(&param.name);
-        role && (self.layers.is_empty() || self.layers.iter().any(|p| layers::under(layer, p)))
+        self.takes(param.role)
+            && (self.layers.is_empty() || self.layers.iter().any(|p| layers::under(layer, p)))
     }
 
     /// What the sign and the value of this tensor's numbers are multiplied by in the gradient.
@@ -56,7 +61,8 @@ impl Penalty {
             });
             terms.sum::<f64>()
         };
-        params.iter().filter(|p| self.covers(p)).map(of).sum()
+        let pulled = params.iter().filter(|p| self.covers(p) && !p.frozen);
+        pulled.map(of).sum()
     }
 
     /// The first number out of range, if any.
@@ -65,8 +71,22 @@ impl Penalty {
         TrainError::range("penalty.l2", self.l2, 0.0, 1.0)
     }
 
-    /// Checks that its layers are the network's.
+    /// Checks that its layers are the network's, and that each has something to penalise.
     pub(super) fn check(&self, graph: &Graph) -> Result<(), TrainError> {
-        layers::check("penalty.layers", graph, &self.layers)
+        let field = "penalty.layers";
+        layers::check(field, graph, &self.layers)?;
+        let tensors = graph.tensors();
+        let bare = self.layers.iter().find(|layer| {
+            !tensors
+                .iter()
+                .any(|t| self.takes(t.role) && layers::under(layers::of(&t.name), layer))
+        });
+        match bare {
+            None => Ok(()),
+            Some(layer) => Err(TrainError::Option {
+                field,
+                problem: format!("`{layer}` has no weight of a convolution or an inner product"),
+            }),
+        }
     }
 }

@@ -133,10 +133,9 @@ impl Schedule {
                 factor,
                 ref at,
             } => {
-                let past = at
-                    .iter()
-                    .filter(|&&at| epoch / whole >= f64::from(at))
-                    .count();
+                // in the precision of the shares: 0.6 is a little more than that in it
+                let done = (epoch / whole) as f32;
+                let past = at.iter().filter(|&&at| done >= at).count();
                 rate * times(factor, past as u32)
             }
             Self::Plateau {
@@ -274,6 +273,16 @@ mod tests {
             at: vec![0.5, 0.75],
         };
         let rates = [79.9, 80.0, 119.9, 120.0].map(|e| slimming.rate_at(e, 160, 0));
+        for (got, want) in rates.iter().zip([0.1, 0.01, 0.01, 0.001]) {
+            assert!((got - want).abs() < 1e-7f32, "{rates:?}");
+        }
+        // shares that lie a little above their decimals in 32 bits
+        let uneven = Schedule::Milestones {
+            rate: 0.1,
+            factor: 0.1,
+            at: vec![0.6, 0.8],
+        };
+        let rates = [2.9, 3.0, 3.9, 4.0].map(|e| uneven.rate_at(e, 5, 0));
         for (got, want) in rates.iter().zip([0.1, 0.01, 0.01, 0.001]) {
             assert!((got - want).abs() < 1e-7f32, "{rates:?}");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fer_models::write_atomic;
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
+use super::{LAST_FILE, TrainError};
 
 /// The file with the seeds and their results, beside the runs' folders.
 pub const SEEDS_FILE: &str = "seeds.json";
@@ -73,21 +73,25 @@ impl Seeds {
     /// When the file cannot be read, or tells of another plan or other seeds.
     pub fn open(folder: &Path, plan: serde_json::Value, seeds: &[u64]) -> Result<Self, TrainError> {
         let path = folder.join(SEEDS_FILE);
+        let fresh = Self {
+            plan,
+            runs: seeds.iter().map(|&seed| SeedRun::new(seed)).collect(),
+            validation_accuracy: None,
+        };
         let wrong = |path: PathBuf, problem: String| TrainError::RunFile { path, problem };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self {
-                    plan,
-                    runs: seeds.iter().map(|&seed| SeedRun::new(seed)).collect(),
-                    validation_accuracy: None,
-                });
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(fresh),
             Err(source) => return Err(TrainError::Io { path, source }),
         };
         let found: Self =
             serde_json::from_str(&text).map_err(|e| wrong(path.clone(), e.to_string()))?;
-        if found.plan != plan {
+        let begun = |run: &SeedRun| folder.join(&run.folder).join(LAST_FILE).exists();
+        if !found.runs.iter().any(begun) {
+            // a first try that did not get to train
+            return Ok(fresh);
+        }
+        if found.plan != fresh.plan {
             return Err(wrong(
                 path,
                 "another training than the one asked for: choose another folder".into(),
@@ -190,6 +194,12 @@ mod tests {
             run.validation_accuracy = Some(accuracy);
         }
         seeds.save(folder.path()).unwrap();
+        // a folder without a run is anybody's
+        let other = open(json!({"width": 0.1}), &[7]).unwrap();
+        assert_eq!((other.runs.len(), other.runs[0].seed), (1, 7));
+        let first = folder.path().join(&seeds.runs[0].folder);
+        std::fs::create_dir(&first).unwrap();
+        std::fs::write(first.join(LAST_FILE), "").unwrap();
         assert_eq!(open(json!({"width": 0.05}), &[1, 2]).unwrap(), seeds);
         let table = seeds.table();
         assert!(

@@ -20,6 +20,9 @@ pub struct RunState {
     /// Paths of the teachers.
     #[serde(rename = "teacher", deserialize_with = "none_one_or_more")]
     pub teachers: Vec<String>,
+    /// Fingerprints of the teachers; none in runs of builds that did not keep them.
+    #[serde(default)]
+    pub teachers_sha256: Vec<String>,
     /// Epochs done.
     pub epoch: usize,
     /// Batches done in the current epoch.
@@ -106,6 +109,7 @@ impl RunState {
             data,
             data_sha256,
             teachers: Vec::new(),
+            teachers_sha256: Vec::new(),
             epoch: 0,
             batch: 0,
             step: 0,

@@ -393,3 +393,24 @@ fn a_state_that_no_run_can_have_is_named() {
         assert!(error.contains(LAST_FILE) && error.contains(says), "{error}");
     }
 }
+
+#[test]
+fn what_pulls_on_nothing_is_refused() {
+    let faces = faces();
+    let refused = |options: TrainOptions, says: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let error = begin(folder.path(), &faces, options).err().unwrap();
+        assert!(error.to_string().contains(says), "{error}");
+    };
+    let mut on_norm = options(1);
+    on_norm.penalty.l1 = 0.1;
+    on_norm.penalty.layers = vec!["features.1".into()];
+    refused(on_norm, "features.1");
+    let graph = build(&Architecture::small("vgg11-imagenet").unwrap(), 7).unwrap();
+    let sparse = crate::train::OptimizerOptions {
+        sparsity: 1e-4,
+        ..options(1).optimizer
+    };
+    assert!(sparse.check(&graph).is_err());
+    assert!(sparse.check(&start(&faces).network.graph).is_ok());
+}

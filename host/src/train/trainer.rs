@@ -123,6 +123,7 @@ impl<'a> Trainer<'a> {
         let mut state = RunState::start(setup.options, setup.data, fingerprint(dataset));
         let (teachers, paths): (Vec<_>, Vec<_>) = setup.teachers.into_iter().unzip();
         state.teachers = paths.iter().map(|p| p.display().to_string()).collect();
+        state.teachers_sha256 = teachers.iter().map(Checkpoint::fingerprint).collect();
         Self::assemble(dataset, setup.start, state, None, &teachers, device, |_| {
             RunFolder::create(folder)
         })
@@ -131,7 +132,7 @@ impl<'a> Trainer<'a> {
     /// Goes on with the run in `folder`.
     ///
     /// # Errors
-    /// When there is no run, its state cannot be one, or the data or the number of teachers are not the run's.
+    /// When there is no run, its state cannot be one, or the data or the teachers are not the run's.
     pub fn resume(
         folder: &Path,
         dataset: &'a Dataset,
@@ -163,6 +164,15 @@ impl<'a> Trainer<'a> {
                 state.teachers.len(),
                 teachers.len()
             )));
+        }
+        // runs of builds that did not keep them have none
+        let kept = state.teachers_sha256.iter().zip(teachers);
+        for ((sha256, teacher), path) in kept.zip(&state.teachers) {
+            if *sha256 != teacher.fingerprint() {
+                return Err(TrainError::Teacher(format!(
+                    "`{path}` is not the network that the run was started with"
+                )));
+            }
         }
         let moments = Some((last, moments));
         Self::assemble(dataset, start, state, moments, teachers, device, |state| {
@@ -204,6 +214,7 @@ impl<'a> Trainer<'a> {
         let class_weights = options.loss.class_weights.weights(&counts)?;
         let graph = &start.network.graph;
         options.penalty.check(graph)?;
+        options.optimizer.check(graph)?;
         let frozen = options.freeze.nodes(graph)?;
         let (mut center, graph) = match options.loss.center {
             Some(center) => {
@@ -463,7 +474,7 @@ impl<'a> Trainer<'a> {
         let mut checkpoint = self.start.clone();
         checkpoint.network = params.network(&self.start.network.graph);
         checkpoint.history.seed = self.state.options.seed;
-        checkpoint.history.dataset.clone_from(&self.state.data);
+        checkpoint.history.add_dataset(&self.state.data);
         checkpoint.history.validation_accuracy = self.state.best.map(|best| best.accuracy);
         checkpoint
     }

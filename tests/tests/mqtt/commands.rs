@@ -55,6 +55,41 @@ fn commands_act_and_are_answered() {
     );
 }
 
+/// Retained, it comes with every subscription: were the connection to end by it, the device would be gone for
+/// good.
+#[test]
+fn a_huge_message_ends_no_connection_and_is_refused_in_few_words() {
+    let Some(broker) = Broker::start("allow_anonymous true", |_| ()) else {
+        return;
+    };
+    let mut client = Client::connect(broker.port());
+    let huge = "x".repeat(3 << 19);
+    client.publish("fer/kiosk/enabled/set", &huge, true);
+    client.subscribe(&[
+        "fer/kiosk/availability",
+        "fer/kiosk/health",
+        "fer/kiosk/response/+",
+        "fer/kiosk/error",
+    ]);
+    let kiosk = Kiosk::start(&settings(broker.port()));
+    assert_eq!(client.next_on("fer/kiosk/availability").text(), "online");
+    // Comes after the retained one on the same connection.
+    client.publish("fer/kiosk/request/health", "", false);
+    client.next_on("fer/kiosk/response/health");
+
+    client.publish("fer/kiosk/enabled/set", &huge, false);
+    let refused = client.next_on("fer/kiosk/error");
+    assert!(refused.payload.len() < 200, "{}", refused.text());
+    let refused = refused.json();
+    assert_eq!(refused["topic"], "fer/kiosk/enabled/set");
+    assert_eq!(refused["error"], "expected at most 1024 bytes");
+    assert!(kiosk.control.enabled());
+
+    client.publish("fer/kiosk/request/health", "", false);
+    let health = client.next_on("fer/kiosk/health").json();
+    assert_eq!(health["mqtt"]["connects"], 1, "{health}");
+}
+
 /// A command that somebody once published with the retain flag would otherwise come back with every
 /// connection.
 #[test]

@@ -62,8 +62,12 @@ impl Settings {
             .device
             .parse()
             .map_err(|why| format!("device: {why}"))?;
-        check_size(self.width.into(), self.height.into())
-            .map_err(|why| format!("width and height: {why}"))?;
+        let (width, height) = (u64::from(self.width), u64::from(self.height));
+        check_size(width, height).map_err(|why| {
+            let width_fits = check_size(width, 1).is_ok();
+            let field = if width_fits { "height" } else { "width" };
+            format!("{field}: {why}")
+        })?;
         let within = |name, value: u64, least: u64, most: u64| {
             if (least..=most).contains(&value) {
                 Ok(())
@@ -103,7 +107,12 @@ mod tests {
     fn wrong_values_are_named() {
         for (text, why) in [
             ("device = 'webcam'", "device: camera `webcam`"),
-            ("width = 0", "no pixels"),
+            ("width = 0", "width: a frame of 0x480 has no pixels"),
+            ("height = 0", "height: a frame of 640x0 has no pixels"),
+            (
+                "width = 9000\nheight = 9000",
+                "height: a frame of 9000x9000",
+            ),
             ("fps = 0", "fps is 0, expected 1"),
             ("lost_ms = 1000", "lost_ms is 1000, expected 2000"),
             ("retry_ms = 0", "retry_ms is 0"),

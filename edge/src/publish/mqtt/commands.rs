@@ -6,6 +6,12 @@ use super::topics::Topics;
 use crate::control::Control;
 use crate::publish::rounded;
 
+/// Most bytes of a command; the longest that means something has a few dozen.
+pub(super) const MAX_PAYLOAD: usize = 1024;
+
+/// Most characters that a refusal repeats of what it refuses.
+const QUOTED: usize = 60;
+
 /// Something to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Command {
@@ -17,6 +23,18 @@ pub(super) enum Command {
     RestartCamera,
     /// Publish the health report now.
     Health,
+}
+
+impl Command {
+    /// Whether it would make a difference now.
+    pub(super) fn changes(self, control: &Control) -> bool {
+        match self {
+            Self::Enable(on) => on != control.enabled(),
+            Self::Threshold(score) => (0.0..=1.0).contains(&score) && score != control.threshold(),
+            Self::RestartCamera => true,
+            Self::Health => false,
+        }
+    }
 }
 
 /// A command as it came in, and where its answer goes.
@@ -48,8 +66,20 @@ pub(super) struct Answer {
 }
 
 impl Request {
-    /// Reads a message; nothing when its topic is not one of ours.
+    /// Reads a message; nothing when its topic is not one of ours. A payload of more than
+    /// [`MAX_PAYLOAD`] bytes is refused without a look at it.
     pub(super) fn read(topics: &Topics, topic: &str, payload: &[u8]) -> Option<Self> {
+        if payload.len() <= MAX_PAYLOAD {
+            return Self::parse(topics, topic, payload);
+        }
+        let refused = Self::parse(topics, topic, b"")?;
+        Some(Self {
+            command: Err(format!("expected at most {MAX_PAYLOAD} bytes")),
+            ..refused
+        })
+    }
+
+    fn parse(topics: &Topics, topic: &str, payload: &[u8]) -> Option<Self> {
         if topic == topics.enabled_set || topic == topics.threshold_set {
             let value = bare(payload);
             let command = if topic == topics.enabled_set {
@@ -131,13 +161,25 @@ fn bare(payload: &[u8]) -> Value {
         .unwrap_or_else(|_| String::from_utf8_lossy(payload).trim().into())
 }
 
+/// The beginning of a value, for a refusal: it goes out and into the log, and whoever sends it decides
+/// how long it is.
+fn quoted(value: &Value) -> String {
+    let mut text = value.to_string();
+    if let Some((end, _)) = text.char_indices().nth(QUOTED) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 fn enable(value: &Value) -> Result<Command, String> {
     match value {
         Value::Bool(on) => Ok(Command::Enable(*on)),
         Value::String(word) if word == "ON" => Ok(Command::Enable(true)),
         Value::String(word) if word == "OFF" => Ok(Command::Enable(false)),
         other => Err(format!(
-            "expected ON or OFF, true or false, found `{other}`"
+            "expected ON or OFF, true or false, found `{}`",
+            quoted(other)
         )),
     }
 }
@@ -149,7 +191,7 @@ fn threshold(value: &Value) -> Result<Command, String> {
     };
     number
         .map(|number| Command::Threshold(number as f32))
-        .ok_or_else(|| format!("expected a number from 0 to 1, found `{value}`"))
+        .ok_or_else(|| format!("expected a number from 0 to 1, found `{}`", quoted(value)))
 }
 
 fn apply(command: Command, control: &Control) -> Result<Value, String> {
@@ -252,6 +294,52 @@ mod tests {
         assert_eq!(ask(&control, "emotion", "{}"), None);
     }
 
+    #[test]
+    fn a_refusal_is_short_however_long_the_command() {
+        let control = Control::default();
+        for topic in ["enabled/set", "threshold/set", "request/enabled"] {
+            for payload in ["ä".repeat(500), "[1],".repeat(200_000)] {
+                let (_, answer) = ask(&control, topic, &payload).unwrap();
+                let error = answer["error"].as_str().unwrap();
+                assert!(error.starts_with("expected"), "{error}");
+                assert!(error.len() < 250, "{} bytes: {error}", error.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_even_where_it_means_something() {
+        let control = Control::default();
+        let padded = |length: usize| format!("{:>length$}", "OFF");
+        let (to, answer) = ask(&control, "enabled/set", &padded(MAX_PAYLOAD + 1)).unwrap();
+        assert_eq!(to, "fer/lobby/error");
+        assert_eq!(answer["error"], "expected at most 1024 bytes");
+        let (to, answer) = ask(&control, "request/health", &padded(MAX_PAYLOAD + 1)).unwrap();
+        assert_eq!(to, "fer/lobby/response/health");
+        assert_eq!(answer["status"], "error");
+        assert!(control.enabled());
+        assert_eq!(ask(&control, "enabled/set", &padded(MAX_PAYLOAD)), None);
+        assert!(!control.enabled());
+    }
+
+    #[test]
+    fn only_what_makes_a_difference_is_a_change() {
+        let control = Control::default();
+        let changes = [
+            (Command::Enable(true), false),
+            (Command::Enable(false), true),
+            (Command::Threshold(0.0), false),
+            (Command::Threshold(0.5), true),
+            (Command::Threshold(2.0), false),
+            (Command::Threshold(f32::NAN), false),
+            (Command::RestartCamera, true),
+            (Command::Health, false),
+        ];
+        for (command, expected) in changes {
+            assert_eq!(command.changes(&control), expected, "{command:?}");
+        }
+    }
+
     fn payload() -> impl Strategy<Value = Vec<u8>> {
         let texts = [
             "ON",
@@ -283,7 +371,8 @@ mod tests {
             rest in prop_oneof![
                 prop::sample::select(vec![
                     "enabled/set", "threshold/set", "request/enabled", "request/threshold", "request/health",
-                    "request/restart_camera", "request/", "request/a/b", "response/enabled", "",
+                    "request/restart_camera", "request/", "request/a/b", "request/+", "request/#", "request/a+b",
+                    "response/enabled", "",
                 ]).prop_map(str::to_owned),
                 ".{0,20}",
             ],

@@ -10,16 +10,23 @@ use std::time::Duration;
 
 use rumqttc::{
     Client, ConnectReturnCode, Connection, ConnectionError, Event as Packet, Incoming, LastWill,
-    MqttOptions, Outgoing, QoS, TlsConfiguration, Transport,
+    MqttOptions, Outgoing, QoS, StateError, TlsConfiguration, Transport, mqttbytes,
 };
 
+use super::commands::MAX_PAYLOAD;
 use super::password::{self, PasswordError};
 use super::session::WINDOW;
 use super::settings::Settings;
 use super::tls::{self, TlsError};
 
-/// Largest message that is taken in or sent; a larger one ends the connection.
-const MAX_PACKET: usize = 1 << 20;
+/// Largest message that is taken in. rumqttc ends the connection at a larger one, and a retained one
+/// comes back with every subscription, so this is far above what anybody publishes on our topics by
+/// mistake. Not MQTT's own 256 MiB: rumqttc reserves what a packet's header announces, and may keep it until
+/// the connection ends.
+pub(super) const MAX_INCOMING: usize = 16 << 20;
+
+/// Largest message that is sent.
+const MAX_OUTGOING: usize = 1 << 20;
 
 /// Requests that rumqttc queues: a full window, the subscriptions and the goodbye.
 const REQUESTS: usize = WINDOW + 4;
@@ -32,8 +39,10 @@ pub(super) enum Event {
     Numbered(u16),
     /// The broker has confirmed the message with this number.
     Confirmed(u16),
-    /// A message for us.
+    /// A message for us; of a payload that is too long for a command, only the beginning.
     Message(rumqttc::Publish),
+    /// The broker has announced a packet of so many bytes, more than are taken in: the end follows.
+    TooLarge(usize),
     /// The link is at its end, for this reason; always its last event.
     Down(String),
 }
@@ -55,7 +64,7 @@ pub(super) fn options(settings: &Settings, client_id: &str) -> Result<MqttOption
     let mut options = MqttOptions::new(client_id, &settings.host, settings.port());
     options
         .set_keep_alive(Duration::from_secs(settings.keep_alive_s.into()))
-        .set_max_packet_size(MAX_PACKET, MAX_PACKET)
+        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
         // Twice as many packet numbers as are ever in use, so that none is used twice at a time.
         .set_inflight(2 * WINDOW as u16);
     if let Some((user, password)) = password::credentials(settings)? {
@@ -115,9 +124,16 @@ fn run(
             Ok(Ok(Packet::Incoming(Incoming::ConnAck(_)))) => Event::Connected(client.clone()),
             Ok(Ok(Packet::Outgoing(Outgoing::Publish(number)))) => Event::Numbered(number),
             Ok(Ok(Packet::Incoming(Incoming::PubAck(ack)))) => Event::Confirmed(ack.pkid),
-            Ok(Ok(Packet::Incoming(Incoming::Publish(message)))) => Event::Message(message),
+            Ok(Ok(Packet::Incoming(Incoming::Publish(message)))) => {
+                Event::Message(shortened(message))
+            }
             Ok(Ok(_)) => continue,
-            Ok(Err(error)) => return describe(&error, host),
+            Ok(Err(error)) => {
+                if let Some(bytes) = beyond_limit(&error) {
+                    deliver(Event::TooLarge(bytes));
+                }
+                return describe(&error, host);
+            }
             Err(_) => return "closed".to_owned(),
         };
         if !deliver(event) {
@@ -126,8 +142,33 @@ fn run(
     }
 }
 
+/// Leaves of a payload that is too long what shows that it is. A copy: a part of the packet would keep
+/// all of it in memory, and many may wait.
+fn shortened(mut message: rumqttc::Publish) -> rumqttc::Publish {
+    if message.payload.len() > MAX_PAYLOAD {
+        message.payload = message.payload[..=MAX_PAYLOAD].to_vec().into();
+    }
+    message
+}
+
+/// The size of the packet that was refused for it.
+fn beyond_limit(error: &ConnectionError) -> Option<usize> {
+    use mqttbytes::Error::PayloadSizeLimitExceeded;
+    match error {
+        ConnectionError::MqttState(StateError::Deserialization(PayloadSizeLimitExceeded(
+            bytes,
+        ))) => Some(*bytes),
+        _ => None,
+    }
+}
+
 /// The error in words that say what to look at.
 fn describe(error: &ConnectionError, host: &str) -> String {
+    if let Some(bytes) = beyond_limit(error) {
+        return format!(
+            "the broker sends a message of {bytes} bytes, and at most {MAX_INCOMING} are taken"
+        );
+    }
     match error {
         ConnectionError::ConnectionRefused(code) => match code {
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
@@ -154,6 +195,7 @@ fn describe(error: &ConnectionError, host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::mpsc;
 
@@ -189,5 +231,44 @@ mod tests {
             matches!(&reasons[..], [reason] if reason.contains("refused")),
             "{reasons:?}"
         );
+    }
+
+    #[test]
+    fn a_packet_beyond_the_limit_is_told_from_other_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = Settings {
+            host: "127.0.0.1".to_owned(),
+            port: Some(listener.local_addr().unwrap().port()),
+            ..Settings::default()
+        };
+        let (sender, events) = mpsc::channel();
+        let options = options(&settings, "test").unwrap();
+        open(options, move |event| sender.send(event).is_ok()).unwrap();
+        let (mut broker, _) = listener.accept().unwrap();
+        let asked = broker.read(&mut [0; 256]).unwrap();
+        assert!(asked > 0, "it asks to connect");
+        // Accepted; then the head of a message as long as MQTT allows.
+        broker.write_all(&[0x20, 2, 0, 0]).unwrap();
+        broker.write_all(&[0x30, 0xff, 0xff, 0xff, 0x7f]).unwrap();
+        let events: Vec<_> = events.iter().collect();
+        assert!(
+            matches!(
+                &events[..],
+                [Event::Connected(_), Event::TooLarge(268_435_455), Event::Down(reason)]
+                    if reason.contains("268435455 bytes")
+            ),
+            "{} events",
+            events.len()
+        );
+    }
+
+    #[test]
+    fn a_long_payload_is_not_kept() {
+        let message = |length| {
+            let payload = vec![b'x'; length];
+            shortened(rumqttc::Publish::new("t", QoS::AtLeastOnce, payload))
+        };
+        assert_eq!(message(MAX_PAYLOAD).payload.len(), MAX_PAYLOAD);
+        assert_eq!(message(700_000).payload.len(), MAX_PAYLOAD + 1);
     }
 }

@@ -34,6 +34,7 @@ mod link;
 mod password;
 mod presence;
 mod probe;
+mod quota;
 mod report;
 mod runner;
 mod session;
@@ -149,33 +150,33 @@ impl Sink for Mqtt {
             presence,
             ..
         } = self;
-        let hand_over = |wake| {
-            // Closed: the thread has ended, and with it whoever could be told.
-            if let Err(TrySendError::Full(_)) = sender.try_send(wake) {
+        // Closed: the thread has ended, and with it whoever could be told.
+        let hand_over = |wake| !matches!(sender.try_send(wake), Err(TrySendError::Full(_)));
+        let send = |kind, payload| {
+            let taken = hand_over(Wake::Report(Report { kind, payload }));
+            if !taken {
                 health.count_mqtt_dropped(1);
             }
+            taken
         };
         let mut news = false;
-        presence.update(&observation.faces, now, |change, held| {
+        presence.update(observation, now, |change, held| {
             news = true;
-            hand_over(Wake::Report(Report {
-                kind: Kind::Event,
-                payload: report::event(observation, change, held, ts),
-            }));
+            send(Kind::Event, report::event(observation, change, held, ts));
         });
         let faces = presence.faces();
-        if faces.len() != self.faces {
+        // The broker keeps the number, so one that finds no room is tried again with the next frame.
+        if faces.len() != self.faces && hand_over(Wake::Faces(faces.len())) {
             self.faces = faces.len();
-            hand_over(Wake::Faces(self.faces));
         }
         let due = now.duration_since(self.reported) >= self.heartbeat;
         if news || due || self.refresh.load(Relaxed) {
             self.refresh.store(false, Relaxed);
             self.reported = now;
-            hand_over(Wake::Report(Report {
-                kind: Kind::Emotion,
-                payload: report::emotion(observation, faces, ts),
-            }));
+            if !send(Kind::Emotion, report::emotion(observation, faces, ts)) {
+                // Kept by the broker too: the next frame says what holds then.
+                self.refresh.store(true, Relaxed);
+            }
         }
         Ok(())
     }
@@ -194,7 +195,68 @@ impl Drop for Mqtt {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Receiver;
+
     use super::*;
+    use crate::publish::fixture::{face, observation};
+
+    /// A sink without a thread: what it hands over is the test's, and `room` messages may wait.
+    fn alone(room: usize) -> (Mqtt, Receiver<Wake>) {
+        let (sender, wakes) = mpsc::sync_channel(room);
+        let settings = Settings::default();
+        let mqtt = Mqtt {
+            sender,
+            thread: None,
+            health: Arc::new(Health::new(7)),
+            refresh: Arc::default(),
+            presence: Presence::new(settings.hold()),
+            faces: 0,
+            heartbeat: settings.heartbeat(),
+            reported: Instant::now(),
+        };
+        (mqtt, wakes)
+    }
+
+    #[test]
+    fn what_the_broker_keeps_is_tried_again_when_it_finds_no_room() {
+        let (mut mqtt, wakes) = alone(1);
+        let seen = observation(vec![face(1, 0)]);
+        mqtt.publish(&seen).unwrap();
+        let event = wakes.try_recv();
+        assert!(matches!(event, Ok(Wake::Report(report)) if report.kind == Kind::Event));
+        mqtt.publish(&seen).unwrap();
+        assert!(matches!(wakes.try_recv(), Ok(Wake::Faces(1))));
+        mqtt.publish(&seen).unwrap();
+        let emotion = wakes.try_recv();
+        assert!(matches!(emotion, Ok(Wake::Report(report)) if report.kind == Kind::Emotion));
+        mqtt.publish(&seen).unwrap();
+        assert!(wakes.try_recv().is_err(), "all has been told");
+    }
+
+    #[test]
+    fn a_folder_of_portraits_is_no_crowd() {
+        let (mut mqtt, wakes) = alone(CHANNEL);
+        for id in 1..=100 {
+            let mut seen = observation(vec![face(id, 0)]);
+            seen.file = format!("{id}.png");
+            mqtt.publish(&seen).unwrap();
+        }
+        let (mut counts, mut last) = (Vec::new(), Vec::new());
+        for wake in wakes.try_iter() {
+            match wake {
+                Wake::Faces(count) => counts.push(count),
+                Wake::Report(report) => last = report.payload,
+                Wake::Link(_) | Wake::Stop => panic!("nobody sends that here"),
+            }
+        }
+        assert_eq!(counts, [1]);
+        let emotion: serde_json::Value = serde_json::from_slice(&last).unwrap();
+        assert_eq!(
+            (&emotion["faces"], &emotion["face_id"]),
+            (&1.into(), &100.into())
+        );
+        assert_eq!(emotion["others"], serde_json::json!([]));
+    }
 
     fn start(id: &str, settings: &Settings) -> Result<Mqtt, MqttError> {
         let device = Device {

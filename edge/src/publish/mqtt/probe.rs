@@ -28,7 +28,7 @@ pub fn probe(settings: &Settings, device_id: &str) -> Result<(), String> {
                 return client.try_disconnect().map_err(|error| error.to_string());
             }
             Event::Down(reason) => return Err(reason),
-            Event::Numbered(_) | Event::Confirmed(_) | Event::Message(_) => {}
+            Event::Numbered(_) | Event::Confirmed(_) | Event::Message(_) | Event::TooLarge(_) => {}
         }
     }
     Err("the broker does not answer".to_owned())

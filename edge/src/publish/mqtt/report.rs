@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::presence::{Change, Held};
 use crate::publish::{Face, Observation, SCHEMA_VERSION, Scores, rounded};
 
+/// Most faces beside the first that a report lists, so that its size has a bound.
+const MAX_OTHERS: usize = 8;
+
 /// Seconds since 1970, in milliseconds' steps: when something was seen, not when it was sent.
 pub(super) fn timestamp() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -56,13 +59,14 @@ fn score(face: &Face) -> f64 {
     rounded(face.scores.get(face.label))
 }
 
-/// The emotion of the face that has been there longest, and in short those of the others.
+/// The emotion of the face that has been there longest, and in short those of the next
+/// [`MAX_OTHERS`]. Who is seen goes before who is missed at the moment.
 pub(super) fn emotion(seen: &Observation, held: &[Held], ts: f64) -> Vec<u8> {
-    let (first, others) = match held {
-        [] => (None, held),
-        [first, others @ ..] => (Some(&first.face), others),
-    };
-    let others = others.iter().map(|held| Other {
+    let present = held.iter().filter(|held| held.present);
+    let missing = held.iter().filter(|held| !held.present);
+    let mut all = present.chain(missing);
+    let first = all.next().map(|held| &held.face);
+    let others = all.take(MAX_OTHERS).map(|held| Other {
         face_id: held.face.id,
         label: seen.label(held.face.label),
         score: score(&held.face),
@@ -130,7 +134,11 @@ mod tests {
         let mut events = Vec::new();
         let mut at = |millis, faces: usize| {
             let now = start + Duration::from_millis(millis);
-            presence.update(&seen.faces[..faces], now, |change, held| {
+            let seen = Observation {
+                faces: seen.faces[..faces].to_vec(),
+                ..seen.clone()
+            };
+            presence.update(&seen, now, |change, held| {
                 events.push(parse(&event(&seen, change, held, 12.5)));
             });
             parse(&emotion(&seen, presence.faces(), 12.5))
@@ -161,6 +169,34 @@ mod tests {
             (&json!("end"), &json!(2))
         );
         assert_eq!(gone["present_s"], 1.5);
+    }
+
+    #[test]
+    fn who_is_seen_goes_first_and_a_crowd_is_cut_short() {
+        let mut presence = Presence::new(Duration::from_secs(2));
+        let start = Instant::now();
+        let crowd = observation((1..=12).map(|id| face(id, 0)).collect());
+        presence.update(&crowd, start, |_, _| ());
+        let report = parse(&emotion(&crowd, presence.faces(), 0.0));
+        assert_eq!(
+            (&report["face_id"], &report["faces"]),
+            (&1.into(), &12.into())
+        );
+        assert_eq!(report["others"].as_array().unwrap().len(), MAX_OTHERS);
+        let two = observation(vec![face(11, 0), face(12, 0)]);
+        presence.update(&two, start + Duration::from_secs(1), |_, _| ());
+        let report = parse(&emotion(&two, presence.faces(), 0.0));
+        assert_eq!(
+            (&report["face_id"], &report["faces"]),
+            (&11.into(), &12.into())
+        );
+        let ids: Vec<_> = report["others"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|face| face["face_id"].as_u64())
+            .collect();
+        assert_eq!(ids[..2], [Some(12), Some(1)]);
     }
 
     #[test]

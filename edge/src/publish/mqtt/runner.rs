@@ -11,6 +11,7 @@ use super::backoff::Backoff;
 use super::buffer::Report;
 use super::commands::{Command, Request};
 use super::link::{self, Event};
+use super::quota::Quota;
 use super::session::{Level, Session};
 use super::settings::Settings;
 use super::topics::Topics;
@@ -70,6 +71,8 @@ pub(super) struct Runner {
     connects: u64,
     /// Why the last connection ended, so that the same reason is told once.
     trouble: Option<String>,
+    /// For the lines about commands.
+    quota: Quota,
     /// When an orderly end has to be over.
     stop_at: Option<Instant>,
 }
@@ -117,6 +120,7 @@ impl Runner {
             session,
             connects: 0,
             trouble: None,
+            quota: Quota::default(),
             stop_at: None,
         }
     }
@@ -171,6 +175,7 @@ impl Runner {
             Wake::Link(Event::Numbered(number)) => self.session.numbered(number),
             Wake::Link(Event::Confirmed(number)) => self.session.confirmed(number),
             Wake::Link(Event::Message(message)) => self.message(&message),
+            Wake::Link(Event::TooLarge(bytes)) => self.too_large(bytes),
             Wake::Link(Event::Down(reason)) => self.down(reason),
             Wake::Stop => {
                 self.session.stop();
@@ -263,7 +268,7 @@ impl Runner {
             }
         } else if let Some(request) = Request::read(&self.topics, &message.topic, &message.payload)
         {
-            tracing::info!(topic = message.topic, command = ?request.command, "command");
+            self.log(&message.topic, &request);
             if request.command == Ok(Command::Health) {
                 self.watch.report_now(Instant::now());
             }
@@ -271,6 +276,34 @@ impl Runner {
                 self.session.answer(answer);
             }
         }
+    }
+
+    /// Whoever may publish decides how often this comes, so only what changes something is worth a line,
+    /// and not every time.
+    fn log(&mut self, topic: &str, request: &Request) {
+        let command = &request.command;
+        let changes = matches!(command, Ok(command) if command.changes(&self.shared.control));
+        let line = if changes {
+            self.quota.take(Instant::now())
+        } else {
+            None
+        };
+        match line {
+            Some(left_out) => tracing::info!(topic, ?command, left_out, "command"),
+            None => tracing::debug!(topic, ?command, "command"),
+        }
+    }
+
+    /// Told each time, unlike the reason that follows: nothing mends it but a person.
+    fn too_large(&self, bytes: usize) {
+        let topics = self.topics.subscriptions(self.settings.discovery);
+        tracing::warn!(
+            bytes,
+            limit = link::MAX_INCOMING,
+            topics = topics.join(" "),
+            "a message is too large, and if the broker retains it, no connection will last: clear it by \
+             an empty retained message on its topic, which is one of these"
+        );
     }
 
     /// Whether the thread may end, which it may after it was told to stop and as soon as nothing is
@@ -293,3 +326,6 @@ impl Runner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

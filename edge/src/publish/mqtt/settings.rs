@@ -46,7 +46,8 @@ pub struct Settings {
     pub heartbeat_s: u32,
     /// Seconds between health reports.
     pub health_s: u32,
-    /// A face counts as gone when it was not seen for this many milliseconds.
+    /// A face counts as gone when it was not seen for this many milliseconds, or when a new one takes its
+    /// place.
     pub hold_ms: u32,
     /// Most reports that wait for the broker; the oldest are dropped beyond that.
     pub buffer: usize,

@@ -1,5 +1,8 @@
 //! The names under which things are published and listened to.
 
+/// Most bytes of a verb: those that are known are far shorter, and an answer's topic has to fit MQTT's 65,535.
+const MAX_VERB: usize = 64;
+
 /// Every topic of one device.
 #[derive(Debug, Clone)]
 pub(super) struct Topics {
@@ -65,10 +68,15 @@ impl Topics {
     }
 
     /// The verb that a topic asks for, if it is a request.
+    ///
+    /// It becomes part of the topic of the answer, so it is one level without wildcards, as the
+    /// subscription says: a broker that sends others doesn't choose where we publish.
     pub(super) fn verb<'a>(&self, topic: &'a str) -> Option<&'a str> {
-        topic
+        let verb = topic
             .strip_prefix(self.base.as_str())?
-            .strip_prefix("/request/")
+            .strip_prefix("/request/")?;
+        let breaks = |c: char| matches!(c, '/' | '+' | '#') || c.is_control();
+        (!verb.is_empty() && verb.len() <= MAX_VERB && !verb.contains(breaks)).then_some(verb)
     }
 
     /// What to listen to.
@@ -98,5 +106,27 @@ mod tests {
         assert_eq!(topics.verb("fer/lobby/request/health"), Some("health"));
         assert_eq!(topics.verb("fer/lobby2/request/health"), None);
         assert_eq!(topics.verb("fer/lobby/enabled/set"), None);
+    }
+
+    #[test]
+    fn a_verb_that_would_break_the_topic_of_its_answer_is_none() {
+        let topics = Topics::new("fer", "homeassistant", "lobby");
+        let long = "x".repeat(65_000);
+        for verb in [
+            "",
+            "+",
+            "#",
+            "a+",
+            "a/b",
+            "a/",
+            "/",
+            "a\0",
+            "a\n",
+            long.as_str(),
+        ] {
+            let topic = format!("fer/lobby/request/{verb}");
+            assert_eq!(topics.verb(&topic), None, "{verb:?}");
+        }
+        assert_eq!(topics.verb("fer/lobby/request/dänce"), Some("dänce"));
     }
 }

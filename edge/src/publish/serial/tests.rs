@@ -239,6 +239,41 @@ fn a_slow_line_loses_the_report_and_says_so() {
 }
 
 #[test]
+fn a_state_that_the_line_did_not_take_is_sent_again() {
+    let mut line = Line::start(&rare_hello());
+    line.hello();
+    line.status();
+    line.answer([Err(io::ErrorKind::TimedOut.into())]);
+    line.health.set_camera(health::Camera::Offline);
+    line.answered();
+    assert_eq!(line.status().camera, Camera::Offline);
+}
+
+#[test]
+fn a_hello_that_the_line_did_not_take_is_sent_again() {
+    let plugged = Arc::new(AtomicBool::new(false));
+    let mut line = Line::start_on(&rare_hello(), plugged.clone());
+    line.answer([Err(io::ErrorKind::TimedOut.into())]);
+    plugged.store(true, Relaxed);
+    line.hello();
+    line.status();
+}
+
+#[test]
+fn what_is_left_when_a_stuck_line_is_closed_counts_as_lost() {
+    let mut line = Line::start(&rare_hello());
+    line.hello();
+    line.status();
+    line.answer((0..100).map(|_| -> Answer { Err(io::ErrorKind::TimedOut.into()) }));
+    for seq in 0..3 {
+        line.publish(seq);
+    }
+    line.sink = None;
+    assert!(line.frames.recv().is_err());
+    assert_eq!(line.health.serial_dropped(), 3);
+}
+
+#[test]
 fn closing_sends_what_waits() {
     let mut line = Line::start(&rare_hello());
     for seq in 0..3 {

@@ -102,30 +102,38 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
                 self.health.count_serial_dropped(self.outbox.waiting());
                 return Ok(());
             }
+            // what the line did not take stays due: a receiver must not miss that the camera has gone
+            let mut taken = true;
             if now >= hello_at {
-                session.send(&self.hello())?;
-                hello_at = now + self.settings.hello_every();
-                camera = None;
+                taken = session.send(&self.hello())?;
+                if taken {
+                    hello_at = now + self.settings.hello_every();
+                    camera = None;
+                } else {
+                    // after a pause, in which a report gets its turn
+                    hello_at = Instant::now() + LOOK;
+                }
             }
             let state = self.health.camera();
-            if camera != Some(state) {
+            if taken && camera != Some(state) {
                 let status = report::status(&self.health, session.dropped());
-                session.send(&Message::Status(status))?;
-                camera = Some(state);
+                taken = session.send(&Message::Status(status))?;
+                if taken {
+                    camera = Some(state);
+                }
             }
             if let Some(until) = session.pace.hold(now) {
                 // closing ends the wait: what is left then goes out at once
                 self.outbox.pause(until);
             }
             match self.outbox.next(hello_at.min(now + LOOK)) {
-                Wake::Report(report) => {
-                    let sent = session.report(report)?;
-                    if !sent && self.outbox.is_closed() {
-                        return Ok(());
-                    }
-                }
+                Wake::Report(report) => taken &= session.report(report)?,
                 Wake::Time => {}
                 Wake::Closed => return Ok(()),
+            }
+            if !taken && self.outbox.is_closed() {
+                self.health.count_serial_dropped(self.outbox.waiting());
+                return Ok(());
             }
         }
     }

@@ -2,15 +2,20 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
+use std::iter;
 use std::net::TcpListener;
 use std::path::Path;
+
+use fer_models::Manifest;
+use fer_wire::{MAX_LABELS, MAX_NAME_BYTES};
 
 use super::device;
 use super::finding::Finding;
 use crate::config::Config;
+use crate::publish::serial::SerialError;
 use crate::publish::{mqtt, serial};
 use crate::service::device as identity;
-use crate::{http, led};
+use crate::{http, led, secret};
 
 /// Nothing where MQTT is off.
 pub(super) fn mqtt(config: &Config) -> Option<Finding> {
@@ -20,6 +25,9 @@ pub(super) fn mqtt(config: &Config) -> Option<Finding> {
         return None;
     }
     let broker = format!("{}:{}", settings.host, settings.port());
+    if let Some(name) = credential(settings.password_file.as_deref()) {
+        return Some(sealed(SUBJECT, &format!("{broker} was not tried"), name));
+    }
     Some(
         match mqtt::probe(settings, &identity::id(&config.service)) {
             Ok(()) => Finding::good(SUBJECT, format!("{broker} answers")),
@@ -32,10 +40,36 @@ pub(super) fn mqtt(config: &Config) -> Option<Finding> {
     )
 }
 
-/// Nothing where there is no serial line. The kernel's command line tells whether it is a console.
-pub(super) fn serial(settings: &serial::Settings, command_line: &Path) -> Option<Finding> {
+/// A secret's file, if nobody but the service can read it.
+fn credential(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|file| secret::is_for_the_service(file))
+}
+
+fn sealed(subject: &'static str, seen: &str, name: &Path) -> Finding {
+    let name = name.display();
+    Finding::note(
+        subject,
+        format!("{seen}: only the service can read the credential {name}"),
+        format!(
+            "`systemctl cat fer-edge` has to show LoadCredential={name}:FILE; whether it is right, \
+             `journalctl -u fer-edge` tells"
+        ),
+    )
+}
+
+/// Nothing where there is no serial line. The model's names have to fit into its frames, and the kernel's command line
+/// tells whether it is a console.
+pub(super) fn serial(
+    settings: &serial::Settings,
+    model: Option<&Manifest>,
+    command_line: &Path,
+) -> Option<Finding> {
     const SUBJECT: &str = "serial";
     let port = settings.port.as_deref()?;
+    if let Some(error) = model.and_then(beyond_a_frame) {
+        let advice = "the service doesn't start with it: export the model anew, with shorter names or fewer labels";
+        return Some(Finding::problem(SUBJECT, error.to_string(), advice));
+    }
     if let Err(error) = device::open(port) {
         return Some(device::refused(SUBJECT, port, &error));
     }
@@ -59,20 +93,40 @@ pub(super) fn serial(settings: &serial::Settings, command_line: &Path) -> Option
     })
 }
 
+/// What the serial line has no room for. The sink refuses the same when it starts.
+fn beyond_a_frame(model: &Manifest) -> Option<SerialError> {
+    let labels = model.labels.len();
+    if labels > MAX_LABELS {
+        return Some(SerialError::Labels(labels));
+    }
+    let mut names = iter::once(&model.name).chain(model.labels.names());
+    let long = names.find(|name| name.len() > MAX_NAME_BYTES)?;
+    Some(SerialError::Name(long.clone()))
+}
+
 /// Nothing where there is no server.
 pub(super) fn http(settings: &http::Settings) -> Option<Finding> {
     const SUBJECT: &str = "http";
     if !settings.enabled {
         return None;
     }
-    if let Err(error) = settings.secret() {
+    let sealed_in = credential(settings.token_file.as_deref());
+    if sealed_in.is_none()
+        && let Err(error) = settings.secret()
+    {
         let advice =
             "write at least 16 characters into the file, for example by `openssl rand -hex 16`";
         return Some(Finding::problem(SUBJECT, error.to_string(), advice));
     }
     let listen = settings.listen;
     Some(match TcpListener::bind(listen) {
-        Ok(_) => Finding::good(SUBJECT, format!("{listen} is free")),
+        Ok(_) => {
+            let seen = format!("{listen} is free");
+            match sealed_in {
+                Some(name) => sealed(SUBJECT, &seen, name),
+                None => Finding::good(SUBJECT, seen),
+            }
+        }
         Err(error) if error.kind() == ErrorKind::AddrInUse => Finding::note(
             SUBJECT,
             format!("{listen} is in use"),
@@ -98,6 +152,8 @@ pub(super) fn led(settings: &led::Settings) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use fer_models::{Labels, ModelPackage};
+
     use super::super::finding::Level;
     use super::*;
 
@@ -111,7 +167,7 @@ mod tests {
                 port: Some(port.clone()),
                 ..serial::Settings::default()
             };
-            serial(&settings, &command_line).unwrap()
+            serial(&settings, None, &command_line).unwrap()
         };
         assert_eq!(look().level, Level::Problem);
         fs::write(&port, "").unwrap();
@@ -120,7 +176,53 @@ mod tests {
         assert!(look().seen.contains("console"));
         fs::write(&command_line, "quiet console=tty1").unwrap();
         assert_eq!(look().level, Level::Good);
-        assert_eq!(serial(&serial::Settings::default(), &command_line), None);
+        let off = serial::Settings::default();
+        assert_eq!(serial(&off, None, &command_line), None);
+    }
+
+    #[test]
+    fn a_model_that_no_frame_can_name_is_a_problem_as_the_service_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let port = folder.path().join("ttyAMA0");
+        fs::write(&port, "").unwrap();
+        let settings = serial::Settings {
+            port: Some(port),
+            ..serial::Settings::default()
+        };
+        let look =
+            |model: &Manifest| serial(&settings, Some(model), Path::new("/nowhere")).unwrap();
+        let mut model = ModelPackage::embedded().manifest;
+        assert_eq!(look(&model).level, Level::Good);
+        let labels = (0..=MAX_LABELS).map(|n| format!("label {n}")).collect();
+        let mut many = model.clone();
+        many.labels = Labels::new(labels).unwrap();
+        let finding = look(&many);
+        assert!(finding.level == Level::Problem && finding.seen.contains("labels"));
+        model.name = "m".repeat(MAX_NAME_BYTES + 1);
+        let finding = look(&model);
+        assert!(finding.level == Level::Problem && finding.seen.contains(&model.name));
+    }
+
+    #[test]
+    fn a_credential_that_only_the_service_can_read_is_no_problem() {
+        const NAME: &str = "no-such-credential";
+        let mut config = Config::default();
+        config.mqtt.host = "127.0.0.1".to_owned();
+        config.mqtt.username = Some("kiosk".to_owned());
+        config.http.enabled = true;
+        config.http.listen = "127.0.0.1:0".parse().unwrap();
+        for (file, level) in [
+            (NAME.to_owned(), Level::Note),
+            (format!("/nowhere/{NAME}"), Level::Problem),
+        ] {
+            config.mqtt.password_file = Some(file.clone().into());
+            config.http.token_file = Some(file.into());
+            for finding in [mqtt(&config), http(&config.http)] {
+                let finding = finding.unwrap();
+                assert_eq!(finding.level, level, "{finding}");
+                assert!(finding.seen.contains(NAME), "{finding}");
+            }
+        }
     }
 
     #[test]

@@ -24,9 +24,15 @@ pub fn examine(loaded: &Loaded) -> Vec<Finding> {
     let places = machine::Places::default();
     let mut findings = configuration(loaded);
     findings.push(camera::examine(&config.camera, on_path));
-    findings.push(model::examine(config));
+    let (finding, manifest) = model::examine(config);
+    findings.push(finding);
     findings.extend(links::mqtt(config));
-    findings.extend(links::serial(&config.serial, Path::new("/proc/cmdline")));
+    let command_line = Path::new("/proc/cmdline");
+    findings.extend(links::serial(
+        &config.serial,
+        manifest.as_ref(),
+        command_line,
+    ));
     findings.extend(links::http(&config.http));
     findings.extend(links::led(&config.led));
     findings.push(machine::clock(SystemTime::now(), &places));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fer_models::Manifest;
+
 use super::finding::Finding;
 use crate::capture::demo::Demo;
 use crate::capture::{Frame, Source};
@@ -11,30 +13,33 @@ use crate::service::stages;
 /// Frames of the demo to look at; the first are slow.
 const FRAMES: u64 = 8;
 
-pub(super) fn examine(config: &Config) -> Finding {
+/// Also returns what the model is, where it loads.
+pub(super) fn examine(config: &Config) -> (Finding, Option<Manifest>) {
     const SUBJECT: &str = "model";
     match measure(config) {
-        Ok((name, time)) => {
+        Ok((manifest, time)) => {
             let fps = 1.0 / time.as_secs_f64().max(1e-6);
             let seen = format!(
-                "{name}: {:.1} ms a frame with one face, so up to {fps:.0} frames a second on one core",
+                "{}: {:.1} ms a frame with one face, so up to {fps:.0} frames a second on one core",
+                manifest.name,
                 time.as_secs_f64() * 1e3
             );
-            if fps >= 5.0 {
-                return Finding::good(SUBJECT, seen);
-            }
             let advice = "set vision.every_n_frames, or vision.min_face to a larger number";
-            Finding::note(SUBJECT, seen, advice)
+            let finding = if fps >= 5.0 {
+                Finding::good(SUBJECT, seen)
+            } else {
+                Finding::note(SUBJECT, seen, advice)
+            };
+            (finding, Some(manifest))
         }
-        Err(reason) => Finding::problem(
-            SUBJECT,
-            reason,
-            "correct model.path or vision.detector_model; without them the embedded ones are used",
-        ),
+        Err(reason) => {
+            let advice = "correct model.path or vision.detector_model; without them the embedded ones are used";
+            (Finding::problem(SUBJECT, reason, advice), None)
+        }
     }
 }
 
-fn measure(config: &Config) -> Result<(String, Duration), String> {
+fn measure(config: &Config) -> Result<(Manifest, Duration), String> {
     let (package, mut processor) = stages::processor(config).map_err(|e| e.to_string())?;
     let mut demo = Demo::new().map_err(|e| e.to_string())?;
     let mut frame = Frame::default();
@@ -51,7 +56,7 @@ fn measure(config: &Config) -> Result<(String, Duration), String> {
             fastest = fastest.min(timings.whole);
         }
     }
-    Ok((package.manifest.name, fastest))
+    Ok((package.manifest, fastest))
 }
 
 #[cfg(test)]
@@ -61,11 +66,12 @@ mod tests {
 
     #[test]
     fn the_embedded_model_works_and_a_missing_one_is_named() {
-        assert_ne!(examine(&Config::default()).level, Level::Problem);
+        let (finding, manifest) = examine(&Config::default());
+        assert!(finding.level != Level::Problem && manifest.is_some());
         let mut config = Config::default();
         config.model.path = Some("/nowhere/model".into());
-        let finding = examine(&config);
-        assert_eq!(finding.level, Level::Problem);
+        let (finding, manifest) = examine(&config);
+        assert!(finding.level == Level::Problem && manifest.is_none());
         assert!(finding.seen.contains("/nowhere/model"), "{finding}");
     }
 }

@@ -1,6 +1,7 @@
 //! `fer-tools data folders`, `csv`, `split` and `ferplus`: data sets on disk, in another form.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -108,7 +109,7 @@ struct Source {
 struct Fewer {
     /// Keep at most this many images of each class and split, drawn by --draw
     #[arg(long, value_name = "N")]
-    at_most: Option<usize>,
+    at_most: Option<NonZeroUsize>,
     /// The same number draws the same images
     #[arg(long, value_name = "SEED", default_value_t = 1, requires = "at_most")]
     draw: u64,
@@ -132,7 +133,7 @@ impl Source {
 impl Fewer {
     fn apply(&self, dataset: Dataset) -> Dataset {
         match self.at_most {
-            Some(most) => at_most(&dataset, most, self.draw),
+            Some(most) => at_most(&dataset, most.get(), self.draw),
             None => dataset,
         }
     }
@@ -140,7 +141,7 @@ impl Fewer {
 
 pub(super) fn folders(args: &FoldersArgs) -> Result<()> {
     let dataset = args.fewer.apply(args.from.open()?);
-    write_folders(&args.out, &dataset)
+    tell(&args.out, store::write_folders(&args.out, &dataset)?)
 }
 
 pub(super) fn csv(args: &CsvArgs) -> Result<()> {
@@ -180,7 +181,7 @@ pub(super) fn split(args: &SplitArgs) -> Result<()> {
         .zip(Split::ALL)
         .flat_map(|(part, split)| part.into_iter().map(move |index| (index, split)))
         .collect();
-    write(&args.out, &dataset.select(&placed))
+    tell(&args.out, write(&args.out, &dataset.select(&placed))?)
 }
 
 pub(super) fn ferplus(args: &FerplusArgs) -> Result<()> {
@@ -193,21 +194,16 @@ pub(super) fn ferplus(args: &FerplusArgs) -> Result<()> {
     Ok(())
 }
 
-/// Writes a FER2013 CSV where `out` ends in .csv, else folders.
-pub(super) fn write(out: &Path, dataset: &Dataset) -> Result<()> {
+/// Writes a FER2013 CSV where `out` ends in .csv, else folders; gives the number of images.
+pub(super) fn write(out: &Path, dataset: &Dataset) -> Result<usize> {
     if out.extension().is_some_and(|suffix| suffix == "csv") {
         fer2013::write(out, dataset)?;
-        return tell(out, dataset.len());
+        return Ok(dataset.len());
     }
-    write_folders(out, dataset)
+    Ok(store::write_folders(out, dataset)?)
 }
 
-fn write_folders(out: &Path, dataset: &Dataset) -> Result<()> {
-    let count = store::write_folders(out, dataset)?;
-    tell(out, count)
-}
-
-fn tell(out: &Path, images: usize) -> Result<()> {
+pub(super) fn tell(out: &Path, images: usize) -> Result<()> {
     writeln!(
         std::io::stdout().lock(),
         "{}\t{images} images",

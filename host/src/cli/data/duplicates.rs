@@ -29,7 +29,8 @@ pub(super) struct Args {
     /// Correlation of the pixels from which on two pictures are the same one
     #[arg(long, value_name = "R", default_value_t = LIKENESS, value_parser = parse_likeness)]
     likeness: f32,
-    /// Write the data set without them: a new or empty folder, or a file in .csv
+    /// Write the data set without them, 48×48 grey pixels an image as every network here is fed: a new or
+    /// empty folder, or a file in .csv
     #[arg(long, value_name = "DIR|FILE")]
     out: Option<PathBuf>,
     /// Print every pair as JSON instead of a table
@@ -65,23 +66,33 @@ pub(super) fn run(args: &Args) -> Result<()> {
             json!({
                 "image": pair.image, "split": image.split, "label": names[usize::from(image.label)],
                 "of": pair.of, "of_split": of.split, "of_label": names[usize::from(of.label)],
-                "likeness": pair.likeness,
+                "likeness": decimal(pair.likeness),
             })
         });
         let pairs: Vec<_> = pairs.collect();
         writeln!(
             out,
             "{}",
-            json!({"likeness": args.likeness, "duplicates": pairs})
+            json!({"likeness": decimal(args.likeness), "duplicates": pairs})
         )?;
     } else {
         write!(out, "{}", table(&dataset, &found))?;
     }
     drop(out);
-    match &args.out {
-        Some(path) => convert::write(path, &without(&dataset, &found)),
-        None => Ok(()),
+    let Some(path) = &args.out else {
+        return Ok(());
+    };
+    let images = convert::write(path, &without(&dataset, &found))?;
+    if args.json {
+        tracing::info!("wrote {}: {images} images", path.display());
+        return Ok(());
     }
+    convert::tell(path, images)
+}
+
+/// The number as it is written: 0.95, not what `f64` makes of the `f32`.
+fn decimal(number: f32) -> f64 {
+    (f64::from(number) * 1e6).round() / 1e6
 }
 
 /// A row for each split after Training: its images, those that stand in an earlier one, and those of them

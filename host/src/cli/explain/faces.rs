@@ -62,11 +62,11 @@ impl Face {
 pub(super) fn faces(args: &Args, checkpoint: &Checkpoint) -> Result<Vec<Face>> {
     let tile = checkpoint.input.tile;
     let options = LoadOptions {
-        skip_bad: false,
+        skip_bad: args.skip_bad,
         tile,
     };
     if let Some(spec) = &args.per_class {
-        let data = data::open(spec, &options)?.dataset;
+        let data = data::open(&args.votes.spec(spec)?, &options)?.dataset;
         let averages = average::class_averages(&data, Split::Training)?;
         let labels = &checkpoint.labels;
         let training = data.indices(Split::Training);
@@ -96,7 +96,7 @@ pub(super) fn faces(args: &Args, checkpoint: &Checkpoint) -> Result<Vec<Face>> {
         return averages.into_iter().map(face).collect();
     }
     if let Some(spec) = &args.data {
-        let data = data::open(spec, &options)?.dataset;
+        let data = data::open(&args.votes.spec(spec)?, &options)?.dataset;
         let face = |&number: &usize| -> Result<Face> {
             if number >= data.len() {
                 let len = data.len();

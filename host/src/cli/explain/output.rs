@@ -4,6 +4,7 @@ use fer_models::{Labels, Preprocess};
 use fer_tools::explain::{EYES_AND_MOUTH, Explainer, Explanation, OcclusionMap, uniform_share};
 use fer_tools::report::{Picture, Sheet, Tile};
 
+use super::super::csv::field;
 use super::super::eval::name_of;
 use super::faces::Face;
 use super::{Args, Column, MethodName};
@@ -76,15 +77,15 @@ pub(super) fn write_cells(
     labels: &Labels,
 ) {
     use std::fmt::Write;
-    let name = |class: usize| labels.names()[class].as_str();
-    let quoted = format!("\"{}\"", face.replace('"', "\"\""));
+    let name = |class: usize| field(&labels.names()[class]);
+    let face = field(face);
     for cell in &map.cells {
         let (left, top, side, drop) = (cell.left, cell.top, map.cell, cell.drop);
         let (class, predicted) = (name(class), name(cell.predicted));
         // a String takes any text
         let _ = writeln!(
             out,
-            "{quoted},{class},{left},{top},{side},{drop:.6},{predicted}"
+            "{face},{class},{left},{top},{side},{drop:.6},{predicted}"
         );
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
     describe(&mut page, &checkpoint, &file);
     page.heading("Training");
     page.figure(
-        &curves_picture(&epochs, "Loss and accuracy by epoch")?,
+        &curves_picture(&epochs, "Loss and accuracy by epoch")
+            .with_context(|| args.run.display().to_string())?,
         "Training images as they were trained on, validation images without augmentation.",
     );
     list_epochs(&mut page, &epochs);

@@ -107,6 +107,37 @@ impl Default for SlimOptions {
     }
 }
 
+impl SlimOptions {
+    /// Checks what can be checked without a network.
+    ///
+    /// # Errors
+    /// The first option that is out of range.
+    pub fn validate(&self) -> Result<(), SlimError> {
+        if self.min_channels == 0 {
+            return Err(SlimError::NoFloor);
+        }
+        if self.round_to == 0 {
+            return Err(SlimError::NoMultiple);
+        }
+        let part = |what, budget: Budget| match budget.limit(1) {
+            Ok(_) => Ok(()),
+            Err(fraction) => Err(SlimError::Fraction { what, fraction }),
+        };
+        match self.target {
+            Target::Percent(share) if !(0.0..=1.0).contains(&share) => {
+                Err(SlimError::Percent(share))
+            }
+            Target::Percent(_) => Ok(()),
+            Target::KeepParams(params) => part("parameters", params),
+            Target::KeepMacs(macs) => part("multiply-adds", macs),
+            Target::KeepBoth { params, macs } => {
+                part("parameters", params)?;
+                part("multiply-adds", macs)
+            }
+        }
+    }
+}
+
 /// A slimmed network and how it came about.
 #[derive(Clone, Debug)]
 pub struct Slimmed {

@@ -43,12 +43,7 @@ impl Ranking {
             scope,
             ..
         } = options;
-        if min_channels == 0 {
-            return Err(SlimError::NoFloor);
-        }
-        if round_to == 0 {
-            return Err(SlimError::NoMultiple);
-        }
+        options.validate()?;
         let strength = strengths(network, channels, scope)?;
         let mut order: Vec<usize> = (0..channels.count())
             .filter(|&class| channels.is_prunable(class))
@@ -142,7 +137,10 @@ impl Ranking {
                 budget,
                 before,
                 smallest,
-                narrowest: self.min_channels.next_multiple_of(self.round_to),
+                narrowest: self
+                    .min_channels
+                    .checked_next_multiple_of(self.round_to)
+                    .unwrap_or(usize::MAX),
             });
         }
         // cutting `high` classes is enough, cutting fewer than `low` is not

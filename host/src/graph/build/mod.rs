@@ -140,6 +140,9 @@ pub fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
     if !(arch.width > 0.0 && arch.width <= 4.0) {
         return Err(arch.problem(format!("width is {}, expected above 0 up to 4", arch.width)));
     }
+    if !matches!(arch.channels, 1 | 3) {
+        return Err(arch.problem(format!("channels is {}, expected 1 or 3", arch.channels)));
+    }
     (entry.build)(arch, classes)
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::graph::{Graph, Role};
 use crate::train::TrainError;
 
 /// How gradients are bounded before the update.
@@ -131,6 +132,21 @@ impl OptimizerOptions {
             }
             Clip::None => Ok(()),
         }
+    }
+
+    /// That there is something to make sparse, where that is asked for.
+    pub(in crate::train) fn check(&self, graph: &Graph) -> Result<(), TrainError> {
+        let has_scales = || graph.tensors().iter().any(|t| t.role == Role::NormScale);
+        if self.sparsity > 0.0 && !has_scales() {
+            return Err(TrainError::Option {
+                field: "optimizer.sparsity",
+                problem: format!(
+                    "{} has no BatchNorm whose scales it could pull",
+                    graph.name()
+                ),
+            });
+        }
+        Ok(())
     }
 }
 

@@ -60,7 +60,10 @@ pub struct Identity {
 
 impl Identity {
     /// Checks that a frame has room for it.
-    fn check(&self) -> Result<(), SerialError> {
+    ///
+    /// # Errors
+    /// Names what is too long or too many.
+    pub fn check(&self) -> Result<(), SerialError> {
         if self.labels.len() > MAX_LABELS {
             return Err(SerialError::Labels(self.labels.len()));
         }

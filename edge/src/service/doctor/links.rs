@@ -2,17 +2,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::iter;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use fer_models::Manifest;
-use fer_wire::{MAX_LABELS, MAX_NAME_BYTES};
 
 use super::device;
 use super::finding::Finding;
 use crate::config::Config;
-use crate::publish::serial::SerialError;
 use crate::publish::{mqtt, serial};
 use crate::service::device as identity;
 use crate::{http, led, secret};
@@ -66,7 +64,12 @@ pub(super) fn serial(
 ) -> Option<Finding> {
     const SUBJECT: &str = "serial";
     let port = settings.port.as_deref()?;
-    if let Some(error) = model.and_then(beyond_a_frame) {
+    let told = |model: &Manifest| serial::Identity {
+        firmware: String::new(),
+        model: model.name.clone(),
+        labels: Arc::new(model.labels.clone()),
+    };
+    if let Some(error) = model.and_then(|model| told(model).check().err()) {
         let advice = "the service doesn't start with it: export the model anew, with shorter names or fewer labels";
         return Some(Finding::problem(SUBJECT, error.to_string(), advice));
     }
@@ -91,17 +94,6 @@ pub(super) fn serial(
         let seen = format!("{} at {} baud", port.display(), settings.baud);
         Finding::good(SUBJECT, seen)
     })
-}
-
-/// What the serial line has no room for. The sink refuses the same when it starts.
-fn beyond_a_frame(model: &Manifest) -> Option<SerialError> {
-    let labels = model.labels.len();
-    if labels > MAX_LABELS {
-        return Some(SerialError::Labels(labels));
-    }
-    let mut names = iter::once(&model.name).chain(model.labels.names());
-    let long = names.find(|name| name.len() > MAX_NAME_BYTES)?;
-    Some(SerialError::Name(long.clone()))
 }
 
 /// Nothing where there is no server.
@@ -153,6 +145,7 @@ pub(super) fn led(settings: &led::Settings) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use fer_models::{Labels, ModelPackage};
+    use fer_wire::{MAX_LABELS, MAX_NAME_BYTES};
 
     use super::super::finding::Level;
     use super::*;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs a built fer-edge into a Debian package, by dpkg-deb alone.
+# Packs a built fer-edge into a Debian package, by dpkg-deb; cargo and python3 say whose code is in it.
 #
 #   tools/packaging/build-deb.sh BINARY ARCHITECTURE [FOLDER]
 #   tools/packaging/build-deb.sh target/release/fer-edge amd64
@@ -68,9 +68,10 @@ put 644 edge/NOTICE $doc/NOTICE
     printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n'
     printf 'Source: https://github.com/fer-rs/fer\n\nFiles: *\nCopyright: the fer authors\n'
     printf 'License: Expat or Apache-2.0\n On Debian systems: /usr/share/common-licenses/Apache-2.0\n'
-    printf 'Comment: parts by others are listed in %s/NOTICE. The crates that the program links come\n' /$doc
-    printf ' under licences of their own; they are among those that Cargo.lock in the source names.\n'
+    printf 'Comment: parts by others are listed in %s/NOTICE, the crates that the program links, with\n' /$doc
+    printf ' their licences, in third-party.gz beside it.\n'
 } >"$root/$doc/copyright"
+$here/third_party.py "$architecture" | gzip -9n >"$root/$doc/third-party.gz"
 gzip -9n <CHANGELOG.md >"$root/$doc/changelog.gz"
 
 # stripped here: debug information is two thirds of a development build

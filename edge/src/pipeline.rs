@@ -66,6 +66,12 @@ pub enum PipelineError {
         /// How many there were.
         bad: u64,
     },
+    /// A recording without a frame.
+    #[error("{source_name}: no frame was found in it")]
+    Empty {
+        /// The source's name.
+        source_name: String,
+    },
 }
 
 /// Runs until the source ends, `limit` frames have been captured, the sink's reader has gone, or an
@@ -123,19 +129,23 @@ pub fn run(
     } else {
         Ok(())
     };
-    match result? {
-        Ended::Source => captured?,
+    let whole = match result? {
+        Ended::Source => {
+            captured?;
+            pace == Pace::Recorded
+        }
         // What the source says when it is torn off is no news.
-        Ended::Reader | Ended::Asked => {}
-    }
+        Ended::Reader | Ended::Asked => false,
+    };
     let bad = shared.health.dropped(Dropped::Bad);
-    if shared.health.processed() == 0 && bad > 0 {
-        return Err(PipelineError::NothingUsable {
+    match (shared.health.processed(), bad) {
+        (0, 0) if whole => Err(PipelineError::Empty { source_name: name }),
+        (0, 1..) => Err(PipelineError::NothingUsable {
             source_name: name,
             bad,
-        });
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Who ended an orderly run.

@@ -24,7 +24,8 @@ pub(super) struct ConfigArgs {
 enum Action {
     /// Print every setting and where it comes from, as TOML; secrets stay hidden
     Show(ConfigChoice),
-    /// Read and check everything, name the files that were read; exit code 78 where it can't be used
+    /// Read and check the configuration's files, name those that were read; exit code 78 where one can't be used. Files
+    /// that they name in turn, such as the model: `fer-edge doctor`
     Check(ConfigChoice),
 }
 

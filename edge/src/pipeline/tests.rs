@@ -141,6 +141,12 @@ fn only_bad_frames_are_a_failure() {
 }
 
 #[test]
+fn a_recording_without_a_frame_is_a_failure() {
+    let (result, _) = run_script(script([]), &mut Collect::default(), None);
+    assert!(matches!(result, Err(PipelineError::Empty { .. })));
+}
+
+#[test]
 fn frames_before_a_failing_source_are_delivered() {
     let mut sink = Collect::default();
     let source = Script(vec![Some(1), Some(2)].into_iter(), Pace::Recorded, true);

@@ -200,7 +200,8 @@ impl Runner {
     }
 
     fn connected(&mut self, client: Client) {
-        tracing::info!(host = self.settings.host, "connected to the broker");
+        let (host, topics) = (&self.settings.host, self.topics.base());
+        tracing::info!(host, topics, "connected to the broker");
         let topics = self.topics.subscriptions(self.settings.discovery);
         let filters = topics.into_iter().map(|path| SubscribeFilter {
             path,

@@ -79,6 +79,11 @@ impl Topics {
         (!verb.is_empty() && verb.len() <= MAX_VERB && !verb.contains(breaks)).then_some(verb)
     }
 
+    /// What all but discovery's begin with.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// What to listen to.
     pub(super) fn subscriptions(&self, discovery: bool) -> Vec<String> {
         let mut all = vec![

@@ -139,7 +139,9 @@ pub fn run(
     };
     let bad = shared.health.dropped(Dropped::Bad);
     match (shared.health.processed(), bad) {
-        (0, 0) if whole => Err(PipelineError::Empty { source_name: name }),
+        (0, 0) if whole && shared.health.captured() == 0 => {
+            Err(PipelineError::Empty { source_name: name })
+        }
         (0, 1..) => Err(PipelineError::NothingUsable {
             source_name: name,
             bad,

@@ -161,12 +161,32 @@ fn a_checkpoint_for_other_classes_is_refused() {
     for (data, class) in [("yesno", "yes"), ("ck", "contempt")] {
         bench
             .tools(&format!("train {data} --from run/best.safetensors --out b"))
-            .refused(1, &["data set", class, "surprise"]);
+            .refused(2, &[class, "surprise", "--new-head"]);
         bench
             .tools(&format!(
                 "eval run/best.safetensors {data} --split Training"
             ))
             .refused(1, &[class, "surprise"]);
+    }
+}
+
+/// Only `crossval run` had it, and `train` sent people to Python.
+#[test]
+fn a_new_head_lets_a_network_learn_other_classes() {
+    let bench = Bench::new();
+    bench.train("run");
+    bench.faces("own", &["calm", "tense"]);
+    let train = "train own --from run/best.safetensors --epochs 1 --batch 2 --out own-run";
+    bench
+        .tools(train)
+        .refused(2, &["the data calm tense", "--new-head"]);
+    bench.tools(&format!("{train} --new-head")).success();
+    let tuned = Checkpoint::load(&bench.path("own-run/last.safetensors")).unwrap();
+    assert_eq!(tuned.network.graph.classes(), 2);
+    for (flags, says) in [("", "--from"), ("--arch vgg11", "--arch")] {
+        bench
+            .tools(&format!("train synth:7:70 --new-head {flags} --out x"))
+            .refused(2, &[says]);
     }
 }
 

@@ -9,7 +9,8 @@ use fer_tools::graph::average;
 const EXAMPLES: &str = "\
 Examples:
   A network, and what two more rounds of training made of it:
-    fer-tools average runs/slim/best.safetensors runs/again/best.safetensors runs/polish/best.safetensors --out mean.safetensors
+    fer-tools average runs/slim/best.safetensors runs/again/best.safetensors \\
+      runs/polish/best.safetensors --out mean.safetensors
     fer-tools eval mean.safetensors fer2013.csv --crops ten";
 
 /// Average the weights of networks that were trained on from the same one (model soup).

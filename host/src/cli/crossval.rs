@@ -12,7 +12,6 @@ use fer_tools::crossval::{CrossvalError, FoldResult, Plan, Summary, Work, merge}
 use fer_tools::data::folds::{FoldRule, folds};
 use fer_tools::data::votes;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
-use fer_tools::graph::head::replace_head;
 use fer_tools::report::confusion_picture;
 use fer_tools::train::fingerprint;
 
@@ -28,13 +27,16 @@ use super::votes::VoteFlags;
 const EXAMPLES: &str = "\
 Examples:
   Ten folds of CK+48 in which no person is shared, from a network trained on FER2013:
-    fer-tools crossval run ck48 --from models/zoo/vgg19-lite/checkpoint.safetensors --new-head \\
-      --recipe tune.toml --out runs/ck
+    fer-tools crossval run ck48 --from models/zoo/vgg19-lite/checkpoint.safetensors \\
+      --new-head --recipe tune.toml --out runs/ck
   The folds that most papers use, from scratch:
-    fer-tools crossval run ck48 --rule ck-reference --recipe small.toml --out runs/ck-reference
+    fer-tools crossval run ck48 --rule ck-reference --recipe small.toml \\
+      --out runs/ck-reference
   On ten machines, each its own folder, then together:
-    fer-tools crossval run jaffe:JAFFE --rule leave-one-subject-out --recipe r.toml --fold 3/10 --out part-3
-    fer-tools crossval merge part-1 part-2 part-3 part-4 part-5 part-6 part-7 part-8 part-9 part-10";
+    fer-tools crossval run jaffe:JAFFE --rule leave-one-subject-out --recipe r.toml \\
+      --fold 3/10 --out part-3
+    fer-tools crossval merge part-1 part-2 part-3 part-4 part-5 part-6 part-7 part-8 \\
+      part-9 part-10";
 
 /// Train and judge by folds, resumable, on one machine or on many.
 ///
@@ -243,29 +245,11 @@ impl RunArgs {
         let training: Vec<_> = training.into_iter().map(|i| (i, Split::Training)).collect();
         let dataset = all.select(&training);
         let mut start = match from {
-            Some(from) => self.fit(from, &dataset, recipe.train.seed)?,
+            Some(from) => train::fit(from, dataset.labels(), self.new_head, recipe.train.seed)?,
             None => train::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())?,
         };
         start.history.commands.push(train::command_line());
         Ok((start, dataset, data))
-    }
-
-    /// The checkpoint, with a head for the data's classes where one is asked for.
-    fn fit(&self, mut from: Checkpoint, dataset: &Dataset, seed: u64) -> Result<Checkpoint> {
-        let labels = dataset.labels();
-        if self.new_head {
-            from.network = replace_head(&from.network, &from.labels, labels, seed)?;
-            from.labels = labels.clone();
-        }
-        if &from.labels != labels {
-            return Err(Usage(format!(
-                "the network knows {}, the data {}: give it a head for these with --new-head",
-                from.labels.names().join(" "),
-                labels.names().join(" ")
-            ))
-            .into());
-        }
-        Ok(from)
     }
 
     /// The plan and the tested images of each fold.

@@ -21,9 +21,11 @@ use super::exit::Usage;
 const EXAMPLES: &str = "\
 Examples:
   Two checkpoints and an exported model, each with its own preprocessing:
-    fer-tools ensemble a/best.safetensors b/best.safetensors models/zoo/vgg19-lite --data fer2013.csv
+    fer-tools ensemble a/best.safetensors b/best.safetensors models/zoo/vgg19-lite \\
+      --data fer2013.csv
   Ten crops, the first counting twice, and what they say about every face:
-    fer-tools ensemble a.safetensors b.safetensors --data fer2013.csv --crops ten --weights 2,1 --out said.csv";
+    fer-tools ensemble a.safetensors b.safetensors --data fer2013.csv --crops ten \\
+      --weights 2,1 --out said.csv";
 
 /// Average networks: the accuracy of each, the accuracy of all, and what they predict.
 #[derive(Debug, clap::Args)]

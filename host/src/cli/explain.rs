@@ -24,15 +24,18 @@ Examples:
   One face, why the network says what it says:
     fer-tools explain models/zoo/vgg19-lite/checkpoint.safetensors face.png --out face.svg
   A sheet of the average face of each class:
-    fer-tools explain models/zoo/vgg19-lite/checkpoint.safetensors --per-class fer2013.csv --out sheet.png
+    fer-tools explain models/zoo/vgg19-lite/checkpoint.safetensors \\
+      --per-class fer2013.csv --out sheet.png
   What the surest mistakes of `report errors` were made of, for the label sad:
-    fer-tools explain best.safetensors --data fer2013.csv --numbers 32011,28991 --class sad --out sad.png
+    fer-tools explain best.safetensors --data fer2013.csv --numbers 32011,28991 \\
+      --class sad --out sad.png
   The cells of the reference's salient map (16 black squares) as numbers:
-    fer-tools explain best.safetensors face.png --method occlusion --cell 56 --step 56 --fill 0 \\
-      --cells cells.csv --out face.png
+    fer-tools explain best.safetensors face.png --method occlusion --cell 56 --step 56 \\
+      --fill 0 --cells cells.csv --out face.png
   Which layers there are, and what a mask lets pass:
     fer-tools explain best.safetensors --list-layers
-    fer-tools explain best.safetensors face.png --method activation-max --layer NAME --out mask.png";
+    fer-tools explain best.safetensors face.png --method activation-max --layer NAME \\
+      --out mask.png";
 
 /// Show what in a face a network goes by: Grad-CAM, Grad-CAM++, occlusion, activations.
 ///

@@ -17,7 +17,8 @@ use super::exit::Usage;
 
 const EXAMPLES: &str = "\
 Example:
-  fer-tools export runs/slim/best.safetensors --data fer2013.csv.xz --name my-model --out my-model
+  fer-tools export runs/slim/best.safetensors --data fer2013.csv.xz --name my-model \\
+      --out my-model
   fer-edge run photo.jpg --model my-model";
 
 /// Fold, write as ONNX, check in tract on real images, and describe in a manifest and a card.

@@ -107,3 +107,28 @@ fn parse<A: clap::Args>(line: &str) -> Result<A, clap::Error> {
     }
     Line::try_parse_from(line.split_whitespace()).map(|line| line.args)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    /// clap breaks lines at 100 columns, and what was one command is then none that can be copied.
+    #[test]
+    fn examples_are_as_wide_as_help_is_printed() {
+        let mut todo = vec![Cli::command()];
+        while let Some(command) = todo.pop() {
+            let after = command.get_after_help().map(ToString::to_string);
+            let lines = after.iter().flat_map(|text| text.lines());
+            for line in lines.filter(|line| line.contains("fer-tools ") || line.contains(" --")) {
+                assert!(
+                    line.chars().count() <= 100,
+                    "{}: {line}",
+                    command.get_name()
+                );
+            }
+            todo.extend(command.get_subcommands().cloned());
+        }
+    }
+}

@@ -17,11 +17,14 @@ Examples:
   A fifth of the parameters and a quarter of the multiply-adds, both at most:
     fer-tools prune best.safetensors --keep-params 20% --keep-macs 25% --out slim.safetensors
   At most 4.85 million parameters, 16 channels in each layer:
-    fer-tools prune best.safetensors --keep-params 4.85M --min-channels 16 --out slim.safetensors
+    fer-tools prune best.safetensors --keep-params 4.85M --min-channels 16 \\
+      --out slim.safetensors
   A tenth of the multiply-adds, every layer narrower by the same share, in widths that suit vector units:
-    fer-tools prune best.safetensors --keep-macs 10% --per-layer --round-to 16 --out slim.safetensors
+    fer-tools prune best.safetensors --keep-macs 10% --per-layer --round-to 16 \\
+      --out slim.safetensors
 Then win the accuracy back:
-    fer-tools train --from slim.safetensors ...";
+    fer-tools train fer2013.csv --from slim.safetensors --epochs 10 --schedule cosine \\
+      --out runs/slim";
 
 /// Cut the weakest channels out of a checkpoint (network slimming).
 ///
@@ -128,7 +131,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         writeln!(out, "{}", slimmed.report)?;
     }
     tracing::info!(
-        "wrote {0}; fine-tune it with `fer-tools train --from {0}`",
+        "wrote {0}; fine-tune it: `fer-tools train DATA --from {0} --epochs 10 --schedule cosine --out DIR`",
         args.out.display()
     );
     Ok(())

@@ -38,9 +38,11 @@ Examples:
     fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-int8 --out my-int8 \\
       --method mse --equalize no --correct-bias yes
   The worst layers stay f32, up to a twentieth of the multiply-adds:
-    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-mixed --out my-mixed --keep-f32 5%
+    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-mixed \\
+      --out my-mixed --keep-f32 5%
   Weights as 16-bit floats, half the file:
-    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-f16 --out my-f16 --precision f16
+    fer-tools quantize best.safetensors --data fer2013.csv.xz --name my-f16 --out my-f16 \\
+      --precision f16
 Then run it:
     fer-edge run photo.jpg --model my-int8";
 

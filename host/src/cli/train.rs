@@ -13,6 +13,7 @@ use fer_tools::data::{self, LoadOptions};
 use fer_tools::graph::build::{Architecture, NAMES, build};
 use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::Precision;
+use fer_tools::graph::head::replace_head;
 use fer_tools::graph::{grow, init};
 use fer_tools::train::{
     BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, RunState, SEEDS_FILE, Setup, Trainer,
@@ -30,24 +31,30 @@ use super::votes::VoteFlags;
 const EXAMPLES: &str = "\
 Examples:
   Without any download, in seconds:
-    fer-tools train synth:7:2100 --out runs/first --arch vgg19 --width 0.125 --channels 1 --epochs 4
+    fer-tools train synth:7:2100 --out runs/first --arch vgg19 --width 0.125 --channels 1 \\
+      --epochs 4
   The reference recipe on FER2013:
     fer-tools train fer2013.csv --out runs/vgg19
   From a recipe, one thing changed:
-    fer-tools train fer2013.csv.xz --recipe host/recipes/vgg19-lite.toml --seed 2 --out runs/lite-2
+    fer-tools train fer2013.csv.xz --recipe host/recipes/vgg19-lite.toml --seed 2 \\
+      --out runs/lite-2
   FER+'s eight expressions, one drawn from ten people's votes in each epoch:
-    fer-tools train fer2013.csv --ferplus fer2013new.csv --labels probability --out runs/ferplus
+    fer-tools train fer2013.csv --ferplus fer2013new.csv --labels probability \\
+      --out runs/ferplus
   Go on after a power cut:
     fer-tools train --resume runs/vgg19
   How much the seed matters: three runs, their mean and spread:
-    fer-tools train fer2013.csv --recipe host/recipes/vgg19-lite.toml --seeds 1,2,3 --out runs/lite-seeds
+    fer-tools train fer2013.csv --recipe host/recipes/vgg19-lite.toml --seeds 1,2,3 \\
+      --out runs/lite-seeds
   Only the last layers, with Adam, a falling rate and an early end:
-    fer-tools train faces/ --from big.safetensors --freeze-before -3 --optimizer adam --lr 1e-3 \
-      --schedule plateau --stop-patience 8 --out runs/faces
+    fer-tools train faces/ --from big.safetensors --freeze-before -3 --optimizer adam \\
+      --lr 1e-3 --epochs 60 --schedule plateau --stop-patience 8 --out runs/faces
   A wide network that begins as a narrow one does:
-    fer-tools train fer2013.csv --recipe host/recipes/vgg19.toml --grow slim.safetensors --out runs/grown
+    fer-tools train fer2013.csv --recipe host/recipes/vgg19.toml --grow slim.safetensors \\
+      --out runs/grown
   Win accuracy back after pruning, with the unpruned network as teacher:
-    fer-tools train fer2013.csv --from slim.safetensors --distill runs/vgg19/best.safetensors --out runs/slim";
+    fer-tools train fer2013.csv --from slim.safetensors \\
+      --distill runs/vgg19/best.safetensors --epochs 10 --schedule cosine --out runs/slim";
 
 /// Train a network, from scratch, from a checkpoint, or from where a run stopped.
 ///
@@ -100,6 +107,9 @@ struct NewRun {
     /// Start from this checkpoint, pruned or not
     #[arg(long, value_name = "CHECKPOINT")]
     from: Option<PathBuf>,
+    /// Give that network an output for each class of the data; classes that both know keep their weights
+    #[arg(long, requires = "from", conflicts_with_all = ["arch", "grow"])]
+    new_head: bool,
     /// Start as this narrower network of the same architecture, with fresh channels beside its own
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "from")]
     grow: Option<PathBuf>,
@@ -352,7 +362,12 @@ fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> 
     let loaded = data::open(data, &load)?;
     let command = command_line();
     let mut start = match from {
-        Some(from) => from,
+        Some(from) => fit(
+            from,
+            loaded.dataset.labels(),
+            new.new_head,
+            recipe.train.seed,
+        )?,
         None => fresh(network, recipe.train.seed, loaded.dataset.labels())?,
     };
     if let Some(path) = &new.grow {
@@ -410,6 +425,28 @@ fn changed(path: &Path, dropout: Option<f32>) -> Result<Checkpoint> {
     if let Some(p) = dropout {
         let graph = from.network.graph.with_dropout(p);
         from.network.graph = graph.with_context(|| path.display().to_string())?;
+    }
+    Ok(from)
+}
+
+/// The checkpoint for data with these classes, with a new head where one is asked for.
+pub(super) fn fit(
+    mut from: Checkpoint,
+    labels: &Labels,
+    new_head: bool,
+    seed: u64,
+) -> Result<Checkpoint> {
+    if new_head {
+        from.network = replace_head(&from.network, &from.labels, labels, seed)?;
+        from.labels = labels.clone();
+    }
+    if &from.labels != labels {
+        return Err(Usage(format!(
+            "the network knows {}, the data {}: give it a head for these with --new-head",
+            from.labels.names().join(" "),
+            labels.names().join(" ")
+        ))
+        .into());
     }
     Ok(from)
 }

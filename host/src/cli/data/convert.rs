@@ -53,7 +53,8 @@ pub(super) struct CsvArgs {
 #[command(after_help = "\
 Examples:
   A tenth for validation and a tenth for the test, nobody in two of them:
-    fer-tools data split kdef:HL,S,HR:KDEF --validation 0.1 --test 0.1 --by-person --out kdef-split
+    fer-tools data split kdef:HL,S,HR:KDEF --validation 0.1 --test 0.1 --by-person \\
+      --out kdef-split
   As one CSV, where the classes are FER2013's:
     fer-tools data split my-faces --validation 0.2 --out my-faces.csv")]
 pub(super) struct SplitArgs {

@@ -18,14 +18,15 @@ use super::super::recipe;
 const EXAMPLES: &str = "\
 Examples:
   Checkpoints, judged here; the TOML it prints can be drawn again:
-    fer-tools report pruning before.safetensors after.safetensors --data fer2013.csv --out pruning.svg
+    fer-tools report pruning before.safetensors after.safetensors --data fer2013.csv \\
+      --out pruning.svg
   A table of your own:
     fer-tools report pruning networks.toml --out pruning.png
   which holds, the first as it was before:
     [[network]]
     name = \"vgg19\"
     accuracy = 0.71
-    multiply_adds = 1045000000
+    multiply_adds = 675748352
     parameters = 20038983";
 
 /// Accuracy against multiply-adds and parameters, before and after pruning.

@@ -2,7 +2,7 @@
 //!
 //! FER2013 was gathered by searching the web for many words, and the same photograph came back for
 //! several, cut a little differently or with another watermark. Pictures are compared by the
-//! correlation of their grey values, shrunk to [`SIDE`]×[`SIDE`] pixels, as they are and mirrored.
+//! correlation of their grey values, shrunk to 24×24 pixels, as they are and mirrored.
 
 use fer_models::{GrayView, resize};
 use rayon::prelude::*;

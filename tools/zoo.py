@@ -141,6 +141,7 @@ SHIPPED = {
     "vgg19-twelfth": Shipped(notes={"7ccfd42c2659a1550d72416ba82d02065ad9232b3aaa0e97110bafa3b90fcb31": OLD_SLIM}),
     "vgg19-tiny": Shipped(notes={"a40450163533d03eede8ac7f9172d9b17c8a0d518394aca8e45229b86b50bfc0": OLD_SLIM}),
 }
+HOW_MADE = "## How this copy was made"
 # Largest file in the repository, in bytes; what is larger ships with weights of 16 bits.
 LARGEST = 8_000_000
 
@@ -175,7 +176,7 @@ def fer_tools():
 
 
 def hold():
-    """The lock on runs/. What fer-tools runs on behalf of this script holds it too: it may outlive the script."""
+    """The lock on runs/. The fer-tools that this script starts holds it too: it may outlive the script."""
     lock = open(RUNS / "zoo.lock", "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -266,15 +267,15 @@ class Zoo:
     def ship(self, name):
         """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""
         folder, result = ZOO / name, budget_of(name).result
-        kept = folder / "checkpoint.safetensors"
-        if (ZOO / f"{name}-int8").exists() and kept.exists() and sha256_of(kept) == sha256_of(result):
+        kept, last = folder / "checkpoint.safetensors", ZOO / f"{name}-int8"
+        if complete(last) and kept.exists() and sha256_of(kept) == sha256_of(result):
             return
+        shutil.rmtree(last, ignore_errors=True)
 
         def packaged(command, as_name, *flags):
             self.call(command, result, "--data", self.data, "--name", as_name, "--out", f"models/zoo/{as_name}", *flags)
-
-            with open(ZOO / as_name / "CARD.md", "a") as card:
-                card.write(made(name))
+            card = ZOO / as_name / "CARD.md"
+            write(card, card.read_text() + made(name))
 
         packaged("export", name)
         if (folder / "model.onnx").stat().st_size > LARGEST:
@@ -282,9 +283,8 @@ class Zoo:
         for run, used in rounds(name):
             shutil.copy(RUNS / run / "metrics.jsonl", folder / f"{run}.jsonl")
             shutil.copy(recipe_of(run, used), folder / f"{run}.toml")
-        packaged("quantize", f"{name}-int8")
-        # last: it tells that all of it is there
         shutil.copy(ROOT / result, kept)
+        packaged("quantize", last.name)
 
 
 class Terminated(SystemExit):
@@ -300,6 +300,12 @@ def write(path, text):
     new = path.with_suffix(".new")
     new.write_text(text)
     new.rename(path)
+
+
+def complete(folder):
+    """Whether a model folder has been written to its last line, which is the card's."""
+    card = folder / "CARD.md"
+    return card.exists() and HOW_MADE in card.read_text()
 
 
 def results():
@@ -322,7 +328,7 @@ def made(name):
         rows += f"| `{run}.toml` | `{run}.jsonl` | {where} | {len(lines)} | {hours:.1f} | {right:.2%} |\n"
     note = SHIPPED[name].notes.get(sha256_of(budget_of(name).result), "")
     return f"""
-## How this copy was made
+{HOW_MADE}
 
 `python3 tools/zoo.py` runs the commands above and goes on where it was stopped, with the recipes and logs in `models/zoo/{name}`:
 

@@ -163,22 +163,32 @@ impl Health {
         self.dropped[why as usize].load(Relaxed)
     }
 
-    /// Counts a frame with a result, the time the model took for it, and the decisions in it.
-    pub fn count_processed(&self, inference: Duration, labels: impl Iterator<Item = usize>) {
+    /// Counts a frame with a result, the time the model took for it where it ran, and the decisions in it.
+    pub fn count_processed(
+        &self,
+        inference: Option<Duration>,
+        labels: impl Iterator<Item = usize>,
+    ) {
         self.processed.fetch_add(1, Relaxed);
-        let seconds = inference.as_secs_f64();
+        if let Some(time) = inference {
+            self.count_inference(time);
+        }
+        for label in labels {
+            if let Some(count) = self.observed.get(label) {
+                count.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    fn count_inference(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
         let bucket = INFERENCE_BUCKETS
             .iter()
             .take_while(|&&b| seconds > b)
             .count();
         self.inference[bucket].fetch_add(1, Relaxed);
         self.inference_micros
-            .fetch_add(inference.as_micros() as u64, Relaxed);
-        for label in labels {
-            if let Some(count) = self.observed.get(label) {
-                count.fetch_add(1, Relaxed);
-            }
-        }
+            .fetch_add(time.as_micros() as u64, Relaxed);
     }
 
     /// Frames with a result.
@@ -187,8 +197,8 @@ impl Health {
         self.processed.load(Relaxed)
     }
 
-    /// Frames in each bucket of [`INFERENCE_BUCKETS`] (not cumulative), then those above, and the sum
-    /// of all inference times.
+    /// Frames on which the model ran, in each bucket of [`INFERENCE_BUCKETS`] (not cumulative), then
+    /// those above, and the sum of all inference times.
     #[must_use]
     pub fn inference(&self) -> ([u64; INFERENCE_BUCKETS.len() + 1], Duration) {
         (
@@ -294,7 +304,7 @@ mod tests {
     fn inference_times_fall_into_their_bucket() {
         let health = Health::new(2);
         for micros in [500, 1000, 1001, 9_000_000] {
-            health.count_processed(Duration::from_micros(micros), [1, 7].into_iter());
+            health.count_processed(Some(Duration::from_micros(micros)), [1, 7].into_iter());
         }
         let (buckets, sum) = health.inference();
         assert_eq!(buckets, [2, 1, 0, 0, 0, 0, 0, 0, 1]);

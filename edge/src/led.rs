@@ -19,6 +19,9 @@ use crate::health::{Camera, Health};
 /// How often the camera's state is looked at: quicker than an eye, and than a camera starts.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The highest number that a pin has on any Raspberry Pi (BCM2711).
+const LAST_PIN: u8 = 57;
+
 /// Which light, table `[led]`. At most one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -38,10 +41,13 @@ pub enum LedError {
     /// Not in this build.
     #[error("led: gpio is set, expected sysfs, or a build with the feature rpi")]
     NoGpio,
+    /// No board has it.
+    #[error("led: gpio is {0}, expected 0 to {LAST_PIN}")]
+    Pin(u8),
     /// The light could not be reached.
     #[error("led: {name}: {error}")]
     Open {
-        /// The folder or pin.
+        /// The file or pin.
         name: String,
         /// What the system said.
         error: io::Error,
@@ -56,7 +62,7 @@ impl LedError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Both | Self::NoGpio => true,
+            Self::Both | Self::NoGpio | Self::Pin(_) => true,
             Self::Open { error, .. } => error.kind() == io::ErrorKind::NotFound,
             Self::Thread(_) => false,
         }
@@ -71,6 +77,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), LedError> {
         match (&self.sysfs, self.gpio) {
             (Some(_), Some(_)) => Err(LedError::Both),
+            (None, Some(pin)) if pin > LAST_PIN => Err(LedError::Pin(pin)),
             (None, Some(_)) if cfg!(not(feature = "rpi")) => Err(LedError::NoGpio),
             _ => Ok(()),
         }
@@ -83,19 +90,33 @@ impl Settings {
 /// When it can't be reached.
 pub fn start(settings: &Settings, health: &Arc<Health>) -> Result<Option<Follower>, LedError> {
     settings.validate()?;
-    let failed = |name: String, error: io::Error| LedError::Open { name, error };
     if let Some(folder) = &settings.sysfs {
-        let pin = SysfsLed::open(folder);
-        let pin = pin.map_err(|error| failed(folder.display().to_string(), error))?;
-        return light(pin, health);
+        return light(SysfsLed::open(folder)?, health);
     }
     #[cfg(feature = "rpi")]
     if let Some(number) = settings.gpio {
-        let pin = rppal::gpio::Gpio::new().and_then(|gpio| gpio.get(number));
-        let pin = pin.map_err(|error| failed(format!("gpio {number}"), io::Error::other(error)))?;
-        return light(pin.into_output_low(), health);
+        return light(pin(number)?.into_output_low(), health);
     }
     Ok(None)
+}
+
+/// A pin of this board.
+#[cfg(feature = "rpi")]
+fn pin(number: u8) -> Result<rppal::gpio::Pin, LedError> {
+    use rppal::gpio::{Error, Gpio};
+
+    let pin = Gpio::new().and_then(|gpio| gpio.get(number));
+    pin.map_err(|error| {
+        let kind = match error {
+            // not even later
+            Error::PinNotAvailable(_) => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::Other,
+        };
+        LedError::Open {
+            name: format!("gpio {number}"),
+            error: io::Error::new(kind, error),
+        }
+    })
 }
 
 fn light<P: OutputPin + Send + 'static>(
@@ -212,16 +233,33 @@ impl SysfsLed {
     ///
     /// # Errors
     /// When the folder is none of a LED, or may not be written.
-    pub fn open(folder: &Path) -> io::Result<Self> {
-        let brightest = fs::read_to_string(folder.join("max_brightness"))?;
-        let brightness = File::options()
-            .write(true)
-            .open(folder.join("brightness"))?;
-        fs::write(folder.join("trigger"), "none")?;
-        Ok(Self {
-            brightness,
+    pub fn open(folder: &Path) -> Result<Self, LedError> {
+        let trouble = |(file, error): (PathBuf, io::Error)| LedError::Open {
+            name: file.display().to_string(),
+            error,
+        };
+        let (led, mut trigger) = Self::reach(folder).map_err(trouble)?;
+        trigger
+            .write_all(b"none")
+            .map_err(|error| trouble((folder.join("trigger"), error)))?;
+        Ok(led)
+    }
+
+    /// Opens all that a LED needs, its trigger beside it, and changes nothing. An error comes with the
+    /// file that it is about.
+    pub(crate) fn reach(folder: &Path) -> Result<(Self, File), (PathBuf, io::Error)> {
+        let writable = |name: &str| {
+            let file = folder.join(name);
+            let opened = File::options().write(true).open(&file);
+            opened.map_err(|error| (file, error))
+        };
+        let file = folder.join("max_brightness");
+        let brightest = fs::read_to_string(&file).map_err(|error| (file, error))?;
+        let led = Self {
+            brightness: writable("brightness")?,
             brightest: brightest.trim().to_owned(),
-        })
+        };
+        Ok((led, writable("trigger")?))
     }
 }
 

@@ -58,12 +58,12 @@ pub enum PipelineError {
     /// The sink failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// There were frames, but none could be used.
-    #[error("{source_name}: none of the {bad} frames could be used")]
+    /// The source ended, and no frame of it could be used.
+    #[error("{source_name}: none of the {bad} frames that were looked at could be used")]
     NothingUsable {
         /// The source's name.
         source_name: String,
-        /// How many there were.
+        /// How many were looked at.
         bad: u64,
     },
     /// A recording without a frame.
@@ -129,17 +129,14 @@ pub fn run(
     } else {
         Ok(())
     };
-    let whole = match result? {
-        Ended::Source => {
-            captured?;
-            pace == Pace::Recorded
-        }
-        // What the source says when it is torn off is no news.
-        Ended::Reader | Ended::Asked => false,
-    };
+    match result? {
+        Ended::Source => captured?,
+        // What the source says when it is torn off is no news, nor what it might still have brought.
+        Ended::Reader | Ended::Asked => return Ok(()),
+    }
     let bad = shared.health.dropped(Dropped::Bad);
     match (shared.health.processed(), bad) {
-        (0, 0) if whole && shared.health.captured() == 0 => {
+        (0, 0) if pace == Pace::Recorded && shared.health.captured() == 0 => {
             Err(PipelineError::Empty { source_name: name })
         }
         (0, 1..) => Err(PipelineError::NothingUsable {
@@ -185,6 +182,8 @@ impl Consumer<'_> {
             let frame = match queue.pop_timeout(PATIENCE) {
                 Popped::Item(frame) => frame,
                 Popped::Nothing => continue,
+                // The capture thread may have seen first that an end is asked for.
+                Popped::Closed if control.stopping() => return Ok(Ended::Asked),
                 Popped::Closed => return Ok(Ended::Source),
             };
             self.processor.set_threshold(control.threshold());

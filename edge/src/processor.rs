@@ -13,6 +13,10 @@ use crate::smooth::{self, Smoother};
 use crate::vision::track::{self, Tracker};
 use crate::vision::{DetectError, Detection, Detector, Framing};
 
+/// Without a frame for longer than this, as when the camera was away, whoever is there now counts as somebody else, however
+/// well the places match. Above the pause between two frames at the least `service.max_fps`.
+const GAP_MS: u64 = 5000;
+
 /// Settings of [`Processor`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -44,8 +48,8 @@ pub struct Timings {
     pub detect: Option<Duration>,
     /// Cutting all faces, and normalising those that changed.
     pub cut: Duration,
-    /// Running the model on the faces that changed.
-    pub infer: Duration,
+    /// Running the model on the faces that changed; nothing where there were none.
+    pub infer: Option<Duration>,
     /// The whole frame, tracking and smoothing included.
     pub whole: Duration,
     /// Faces that kept their scores, so that the model didn't run on them.
@@ -92,6 +96,7 @@ pub struct Processor {
     detect_every: u64,
     frames_to_detection: u64,
     detected_ms: u64,
+    looked_ms: u64,
     threshold: f32,
     timings: Timings,
     spare: Vec<Face>,
@@ -125,6 +130,7 @@ impl Processor {
             detect_every: settings.detect_every.max(1),
             frames_to_detection: 0,
             detected_ms: 0,
+            looked_ms: 0,
             threshold: 0.0,
             timings: Timings::default(),
             spare: Vec::new(),
@@ -182,24 +188,25 @@ impl Processor {
     ) -> Result<(), ProcessError> {
         let started = Instant::now();
         self.timings = Timings::default();
-        if pace == Pace::Stills {
-            self.tracker.clear();
-            self.reuse.retain(|_| false);
-            self.smoother.retain(|_| false);
-            self.frames_to_detection = 0;
+        let pause_ms = frame.t_ms.saturating_sub(self.looked_ms);
+        self.looked_ms = frame.t_ms;
+        if pace == Pace::Stills || pause_ms > GAP_MS {
+            self.forget();
         }
         self.find(frame)?;
         self.cut(frame)?;
-        let cut_done = Instant::now();
-        self.classifier.classify(&self.tensor, &mut self.scores)?;
-        let scores = self.scores.chunks_exact(self.labels.len());
-        for (&id, scores) in self.fresh.iter().zip(scores) {
-            self.reuse.learn(id, scores);
-        }
-        self.timings.infer = cut_done.elapsed();
+        self.classify()?;
         self.decide(frame, out);
         self.timings.whole = started.elapsed();
         Ok(())
+    }
+
+    /// Starts over: whoever is there now is somebody else, and searched for at once.
+    fn forget(&mut self) {
+        self.tracker.clear();
+        self.reuse.retain(|_| false);
+        self.smoother.retain(|_| false);
+        self.frames_to_detection = 0;
     }
 
     /// Searches the frame for faces when it is its turn.
@@ -253,6 +260,21 @@ impl Processor {
         Ok(())
     }
 
+    /// Runs the model on the faces that changed, if any did.
+    fn classify(&mut self) -> Result<(), InferError> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.classifier.classify(&self.tensor, &mut self.scores)?;
+        let scores = self.scores.chunks_exact(self.labels.len());
+        for (&id, scores) in self.fresh.iter().zip(scores) {
+            self.reuse.learn(id, scores);
+        }
+        self.timings.infer = Some(started.elapsed());
+        Ok(())
+    }
+
     fn decide(&mut self, frame: &Frame, out: &mut Observation) {
         out.seq = frame.seq;
         out.t_ms = frame.t_ms;
@@ -281,5 +303,50 @@ impl Processor {
         let known = |id| tracks.iter().any(|track| track.id == id);
         self.reuse.retain(known);
         self.smoother.retain(known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fer_models::ModelPackage;
+
+    use super::*;
+    use crate::infer::fake::Brightness;
+    use crate::vision::roi::WholeFrame;
+
+    /// Numbers of the one face in frames at these milliseconds, searched in every third.
+    fn ids(times: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let manifest = ModelPackage::embedded().manifest;
+        let face_len = manifest.decision.crops.count() * manifest.input.input_len();
+        let classifier = Box::new(Brightness::new(face_len, &manifest.labels));
+        let settings = Settings {
+            detect_every: 3,
+            ..Settings::default()
+        };
+        let mut processor = Processor::new(&manifest, Box::new(WholeFrame), classifier, settings);
+        let mut out = processor.observation("test");
+        let look = |t_ms| {
+            let frame = Frame {
+                width: 8,
+                height: 8,
+                pixels: vec![9; 64],
+                t_ms,
+                ..Frame::default()
+            };
+            processor.process(&frame, Pace::Live, &mut out).unwrap();
+            out.faces[0].id
+        };
+        times.into_iter().map(look).collect()
+    }
+
+    #[test]
+    fn a_face_keeps_its_number_where_searches_are_further_apart_than_a_gap() {
+        let times = (0..9).map(|frame| frame * 2000);
+        assert_eq!(ids(times), [1; 9]);
+    }
+
+    #[test]
+    fn who_is_there_after_the_camera_was_away_is_somebody_else_and_found_at_once() {
+        assert_eq!(ids([0, GAP_MS, 2 * GAP_MS + 1]), [1, 1, 2]);
     }
 }

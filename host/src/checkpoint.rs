@@ -88,13 +88,15 @@ pub struct History {
 const BETWEEN: &str = " and ";
 
 impl History {
-    /// Adds data that were trained on, where they are not among them yet.
+    /// Adds data that were trained on, one set or those of another history, where they are not among them yet.
     pub fn add_dataset(&mut self, data: &str) {
-        if self.dataset.is_empty() {
-            data.clone_into(&mut self.dataset);
-        } else if !self.dataset.split(BETWEEN).any(|known| known == data) {
-            self.dataset += BETWEEN;
-            self.dataset += data;
+        for new in data.split(BETWEEN) {
+            if self.dataset.is_empty() {
+                new.clone_into(&mut self.dataset);
+            } else if !self.dataset.split(BETWEEN).any(|known| known == new) {
+                self.dataset += BETWEEN;
+                self.dataset += new;
+            }
         }
     }
 }

@@ -50,6 +50,17 @@ fn whole() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
+/// The mean of two networks with the same history had it twice, and a folder's name with the word between was added
+/// at every resume.
+#[test]
+fn a_history_names_each_data_set_once() {
+    let mut history = History::default();
+    for data in ["a", "b", "a and b", "b and c", "d and e/", "d and e/"] {
+        history.add_dataset(data);
+    }
+    assert_eq!(history.dataset, "a and b and c and d and e/");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

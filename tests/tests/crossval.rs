@@ -150,6 +150,17 @@ fn a_first_try_that_trained_no_fold_makes_room() {
 }
 
 #[test]
+fn a_fold_that_has_not_saved_yet_keeps_its_plan() {
+    let bench = Bench::new();
+    let first = |more: &str| bench.run(&bench.folds(&format!("--fold 1/3 --out run {more}")));
+    first("").success();
+    // as in a run's first minutes: a fold that is done has no state, and now no result
+    fs::remove_file(bench.path("run/fold-01/result.json")).unwrap();
+    first("--epochs 3").refused(1, &["crossval.json", "train.epochs", "is 2, expected 3"]);
+    first("").success();
+}
+
+#[test]
 fn what_does_not_belong_together_is_refused() {
     let bench = Bench::new();
     let tables = bench
@@ -178,7 +189,7 @@ fn what_does_not_belong_together_is_refused() {
     bench
         .run("crossval merge nowhere")
         .refused(1, &["nowhere/crossval.json"]);
-    // a result under another fold's name, an image tested twice, a class that is none
+    // a result under another fold's name, an image tested twice, an image or a class that is none
     let path = bench.path("run/fold-02/result.json");
     let whole = fs::read_to_string(&path).unwrap();
     for (field, value, says) in [
@@ -188,6 +199,11 @@ fn what_does_not_belong_together_is_refused() {
             "the result of fold 1, expected 2",
         ),
         ("images", serde_json::json!([5, 5]), "tests image 5 twice"),
+        (
+            "images",
+            serde_json::json!([5, 999_999]),
+            "tests image 999999, expected 0 to 167",
+        ),
         (
             "targets",
             serde_json::json!([99]),

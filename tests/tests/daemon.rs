@@ -1,7 +1,8 @@
 //! `fer-edge run` as a service: signals, reloading, what systemd is told, and its configuration.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -12,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use fer_tests::program::{Ran, program};
+use fer_tests::skip;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -315,6 +317,45 @@ fn an_outlet_that_cannot_change_stays_as_it_is_until_it_can() {
     daemon.says("changed=\"nothing\"");
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.ends().code(), Some(0));
+}
+
+#[test]
+fn pictures_are_classified_with_the_model_of_the_start_whatever_becomes_of_its_folder() {
+    let zoo = skip::root().join("models/zoo/vgg19-tiny-int8");
+    let files = Files::new(&[(
+        "fer-edge.toml",
+        "[http]\nenabled = true\nlisten = '127.0.0.1:0'",
+    )]);
+    let model = files.path("model");
+    fs::create_dir(&model).unwrap();
+    for name in ["model.toml", "model.onnx"] {
+        fs::copy(zoo.join(name), model.join(name)).unwrap();
+    }
+    let mut command = program("fer-edge");
+    command.args(["run", "-"]).stdin(Stdio::piped());
+    command.arg("--config").arg(files.path("fer-edge.toml"));
+    let mut daemon = Daemon::start(command.arg("--model").arg(&model));
+    // As a camera that shows nothing yet.
+    let mut stdin = daemon.child.stdin.take().unwrap();
+    stdin.write_all(b"YUV4MPEG2 W4 H4 F25:1 Cmono\n").unwrap();
+    let listens = daemon.says("kiosk page at http://");
+    fs::remove_dir_all(&model).unwrap();
+
+    let (_, address) = listens.trim_end_matches('/').rsplit_once('/').unwrap();
+    let picture = fs::read(skip::root().join("edge/assets/faces/happy.png")).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = picture.len();
+    write!(
+        stream,
+        "POST /v1/classify HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    stream.write_all(&picture).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("vgg19-tiny-int8"), "{answer}");
 }
 
 #[test]

@@ -78,10 +78,12 @@ package() {
     dpkg-deb --contents "$deb" | awk '{print $1, $2, $6}'
     dpkg-deb --info "$deb" control
     dpkg-deb --extract "$deb" "$work/root"
-    # ring's licence demands its text in every copy
+    # ring's licence demands its text in every copy, and so does that of the code which ring took from others
     gzip -dc "$work/root/usr/share/doc/fer-edge/third-party.gz" >"$work/third-party"
-    grep -q '^  ring ' "$work/third-party" && grep -q 'Permission to use, copy, modify, and/or distribute' "$work/third-party" ||
-        fail "the licences of what the program links are missing"
+    local words
+    for words in '  ring ' 'Copyright 2015-2025 Brian Smith' 'the fiat-crypto authors'; do
+        grep -qF "$words" "$work/third-party" || fail "the licences of what the program links lack: $words"
+    done
     dead_links "$work/root/usr/share/doc/fer-edge"
     (cd "$work/root" && "$work/root/usr/bin/fer-edge" config check --config etc/fer/fer-edge.toml)
     "$work/root/usr/bin/fer-edge" run --frames 3 demo

@@ -14,6 +14,7 @@ import sys
 
 TARGETS = {"amd64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 TEXTS = ("LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE")
+NOT_LINKED = ("tests", "benches", "examples")
 
 
 def linked(metadata):
@@ -35,8 +36,9 @@ def linked(metadata):
 
 
 def texts_of(package):
-    """The licence files that a crate brings along."""
-    files = pathlib.Path(package["manifest_path"]).parent.iterdir()
+    """The licence files that a crate brings along, those beside code that it took from others too."""
+    root = pathlib.Path(package["manifest_path"]).parent
+    files = (file for file in root.rglob("*") if file.relative_to(root).parts[0] not in NOT_LINKED)
     found = sorted(file for file in files if file.is_file() and file.name.upper().startswith(TEXTS))
     return [file.read_text(errors="replace").strip() for file in found]
 

@@ -27,7 +27,8 @@ fn main() -> Result<(), Error> {
             .iter()
             .find_map(|flag| flag.strip_prefix(name)?.strip_prefix('='));
         value
-            .and_then(|value| value.parse().ok())
+            .and_then(|value| value.parse::<usize>().ok())
+            .filter(|&n| n > 0)
             .unwrap_or(default)
     };
     let (runs, faces) = (number("runs", 60), number("faces", 1));
@@ -104,7 +105,7 @@ fn read_rate(len: usize) -> f64 {
     let mut best = Duration::MAX;
     for _ in 0..20 {
         let start = Instant::now();
-        // eight sums, so that none waits for the last addition
+        // 32 sums, so that none waits for the last addition
         let mut sums = [0u64; 32];
         for chunk in numbers.as_chunks::<32>().0 {
             for (sum, x) in sums.iter_mut().zip(chunk) {

@@ -56,6 +56,7 @@ pub(super) struct BenchArgs {
         long,
         value_name = "N",
         default_value_t = 100,
+        value_parser = clap::value_parser!(u64).range(1..=100_000),
         conflicts_with = "frames",
         requires = "one"
     )]
@@ -155,7 +156,8 @@ fn measure(processor: &mut Processor, frames: u64) -> Result<Samples, Failure> {
         samples.detect.extend(timings.detect);
         if faces > 0 {
             samples.cut.push(timings.cut / faces as u32);
-            samples.infer.push(timings.infer / faces as u32);
+            let infer = timings.infer.map(|time| time / faces as u32);
+            samples.infer.extend(infer);
             samples.whole.push(timings.whole / faces as u32);
             samples.faces += faces;
         }
@@ -173,7 +175,22 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Cli;
     use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn no_runs_and_more_than_can_be_counted_are_refused() {
+        let parse = |runs: &str| {
+            let args = ["fer-edge", "bench", "--picture", "f.jpg", "--runs", runs];
+            Cli::try_parse_from(args)
+        };
+        assert!(parse("1").is_ok());
+        for runs in ["0", "18446744073709551615"] {
+            let error = parse(runs).unwrap_err();
+            assert!(error.to_string().contains("--runs"), "{error}");
+        }
+    }
 
     #[test]
     fn percentiles_are_nearest_ranks() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use fer_edge::capture::camera::child::{GSTREAMER, RPICAM};
 use fer_edge::capture::camera::v4l2::{self, Details, Found};
+use fer_edge::service::doctor::on_path;
 
 use super::Failure;
 
@@ -23,13 +24,6 @@ pub(super) fn run(_: &CamerasArgs) -> Result<(), Failure> {
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-/// Where a program lies on `PATH`.
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
-    places.find(|place| place.is_file())
-}
-
 fn report(found: &[Found], on_path: impl Fn(&str) -> Option<PathBuf>) -> String {
     let mut text = String::new();
     for device in found {
@@ -42,16 +36,10 @@ fn report(found: &[Found], on_path: impl Fn(&str) -> Option<PathBuf>) -> String 
             let _ = writeln!(text, "{}\n  use      {name}", program.display());
         }
     }
-    if !found.iter().any(usable) && children == 0 {
+    if !found.iter().any(Found::usable) && children == 0 {
         text.push_str(&advice(found));
     }
     text
-}
-
-fn usable(device: &Found) -> bool {
-    device.details.as_ref().is_ok_and(|details| {
-        details.captures && details.formats.iter().any(|format| format.supported)
-    })
 }
 
 fn describe(device: &Found) -> String {
@@ -72,7 +60,7 @@ fn describe(device: &Found) -> String {
             .iter()
             .map(|link| ("link", link.display().to_string())),
     );
-    if usable(device) {
+    if device.usable() {
         let best: &Path = best.unwrap_or(&device.node);
         rows.push(("use", best.display().to_string()));
     }

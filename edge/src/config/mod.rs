@@ -337,6 +337,10 @@ mod tests {
             "[mqtt]\npassword = 23456789",
             "[http]\ntoken = [23456789]",
             "[camera]\ndevice = 'http://me:23456789@cam/'",
+            "[camera]\ndevice = 'http://me:2345/6789@cam/'",
+            "[camera]\ndevice = 'http://me:hunter2/9@cam/'",
+            "[camera]\ndevice = 'http://me:hunter2?9@cam/'",
+            "[camera]\ndevice = 'rtsp://me:hunter2@cam/'",
         ] {
             let folder = folder(&[("fer-edge.toml", text)]);
             let error = load_from(&folder, &[]).unwrap_err().to_string();

@@ -89,4 +89,21 @@ mod tests {
         std::fs::write(&file, &shown).unwrap();
         assert_eq!(read().config, first.config);
     }
+
+    #[test]
+    fn the_key_of_a_camera_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fer-edge.toml");
+        std::fs::write(&file, "[camera]\ndevice = 'http://cam/s?key=hunter2'").unwrap();
+        let places = Places {
+            file: Some(file),
+            ..Places::default()
+        };
+        let shown = load(&places, std::iter::empty()).unwrap().show();
+        assert!(
+            shown.contains("device = \"http://cam/s?[redacted]\""),
+            "{shown}"
+        );
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
 }

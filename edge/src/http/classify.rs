@@ -1,5 +1,5 @@
-//! One picture in, one observation out. The picture is freed with its answer; the stages' working memory is replaced by the
-//! next one's.
+//! One picture in, one observation out. The picture is freed with its answer; the stages' working memory, in which the
+//! picture stands as small as the detector shrank it, is replaced by the next one's.
 
 use std::fmt::Display;
 use std::io;
@@ -9,14 +9,43 @@ use std::thread;
 
 use crate::capture::image::decode;
 use crate::capture::{Frame, Pace};
-use crate::processor::Processor;
+use crate::processor::{ProcessError, Processor};
 use crate::publish::Observation;
+use crate::vision::DetectError;
 
 /// Largest picture that is decoded, in pixels: above what phones send, within the memory of a small board.
 pub const MAX_PIXELS: u64 = 16_000_000;
 
 /// Turns an encoded picture into what it shows, or says why it can't.
-pub type Classify = Box<dyn FnMut(&[u8]) -> Result<Observation, String> + Send>;
+pub type Classify = Box<dyn FnMut(&[u8]) -> Result<Observation, ClassifyError> + Send>;
+
+/// Why there is no observation of a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// The picture can't be read, or lies beside the region of the configuration.
+    #[error("the picture can't be used: {0}")]
+    Picture(String),
+    /// Model, detector or thread failed. The reason may name files of this machine: it is not for clients.
+    #[error("no picture can be classified: {0}")]
+    Server(String),
+}
+
+impl ClassifyError {
+    fn server(reason: impl Display) -> Self {
+        Self::Server(reason.to_string())
+    }
+}
+
+impl From<ProcessError> for ClassifyError {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Image(_) | ProcessError::Detect(DetectError::Outside { .. }) => {
+                Self::Picture(error.to_string())
+            }
+            ProcessError::Detect(_) | ProcessError::Infer(_) => Self::server(error),
+        }
+    }
+}
 
 /// Classifies with a processor of its own, so that the camera's tracks stay untouched.
 ///
@@ -30,20 +59,15 @@ pub fn with<E: Display>(
     let mut worker = None;
     Box::new(move |bytes| {
         let mut frame = Frame::default();
-        read(bytes, &mut frame)?;
+        read(bytes, &mut frame).map_err(ClassifyError::Picture)?;
         let running = match worker.take() {
             Some(running) => running,
-            None => Worker::start(Arc::clone(&build)).map_err(|e| e.to_string())?,
+            None => Worker::start(Arc::clone(&build)).map_err(ClassifyError::server)?,
         };
-        let answer = running.ask(frame);
-        let (kept, answer) = match answer {
-            Some(answer) => (Some(running), answer),
-            None => (
-                None,
-                Err("the classifier gave up on this picture".to_owned()),
-            ),
+        let Some(answer) = running.ask(frame) else {
+            return Err(ClassifyError::server("its thread gave up on this one"));
         };
-        worker = kept;
+        worker = Some(running);
         answer
     })
 }
@@ -51,7 +75,7 @@ pub fn with<E: Display>(
 /// The thread with the processor; it ends when this is dropped.
 struct Worker {
     frames: Sender<Frame>,
-    answers: Receiver<Result<Observation, String>>,
+    answers: Receiver<Result<Observation, ClassifyError>>,
 }
 
 impl Worker {
@@ -75,26 +99,24 @@ impl Worker {
     }
 
     /// The answer for a frame; `None` when the thread panicked over it.
-    fn ask(&self, frame: Frame) -> Option<Result<Observation, String>> {
+    fn ask(&self, frame: Frame) -> Option<Result<Observation, ClassifyError>> {
         self.frames.send(frame).ok()?;
         self.answers.recv().ok()
     }
 }
 
-/// The frame, the only whole copy of the picture, is gone when this returns.
+/// The frame, the only copy of the picture in its own size, is gone when this returns.
 fn process<E: Display>(
     processor: &mut Option<Processor>,
     build: impl Fn() -> Result<Processor, E>,
     frame: Frame,
-) -> Result<Observation, String> {
+) -> Result<Observation, ClassifyError> {
     let processor = match processor {
         Some(processor) => processor,
-        None => processor.insert(build().map_err(|e| e.to_string())?),
+        None => processor.insert(build().map_err(ClassifyError::server)?),
     };
     let mut observation = processor.observation("http");
-    processor
-        .process(&frame, Pace::Stills, &mut observation)
-        .map_err(|e| e.to_string())?;
+    processor.process(&frame, Pace::Stills, &mut observation)?;
     Ok(observation)
 }
 
@@ -111,14 +133,15 @@ mod tests {
     use std::io::Cursor;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-    use fer_models::ModelPackage;
+    use fer_models::{ModelPackage, Rect};
     use image::{GrayImage, ImageFormat};
     use proptest::prelude::*;
 
     use super::*;
     use crate::infer::fake::Brightness;
     use crate::processor::Settings;
-    use crate::vision::roi::WholeFrame;
+    use crate::vision::Detector;
+    use crate::vision::roi::{Region, WholeFrame};
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
@@ -126,6 +149,13 @@ mod tests {
             .write_to(&mut bytes, ImageFormat::Png)
             .unwrap();
         bytes.into_inner()
+    }
+
+    fn processor(detector: impl Detector + 'static) -> Processor {
+        let manifest = ModelPackage::embedded().manifest;
+        let length = manifest.input.input_len() * manifest.decision.crops.count();
+        let fake = Box::new(Brightness::new(length, &manifest.labels));
+        Processor::new(&manifest, Box::new(detector), fake, Settings::default())
     }
 
     #[test]
@@ -146,29 +176,35 @@ mod tests {
             move || match built.fetch_add(1, Relaxed) {
                 0 => Err("no model"),
                 1 => panic!("as a detector might"),
-                _ => {
-                    let manifest = ModelPackage::embedded().manifest;
-                    let length = manifest.input.input_len() * manifest.decision.crops.count();
-                    let fake = Brightness::new(length, &manifest.labels);
-                    let whole = Box::new(WholeFrame);
-                    Ok(Processor::new(
-                        &manifest,
-                        whole,
-                        Box::new(fake),
-                        Settings::default(),
-                    ))
-                }
+                _ => Ok(processor(WholeFrame)),
             }
         });
-        assert!(classify(b"no picture").is_err());
+        let unread = classify(b"no picture").unwrap_err();
+        assert!(matches!(unread, ClassifyError::Picture(_)), "{unread}");
         assert_eq!(built.load(Relaxed), 0);
-        assert_eq!(classify(&png(48, 48)).unwrap_err(), "no model");
-        assert!(classify(&png(48, 48)).unwrap_err().contains("gave up"));
+        for reason in ["no model", "gave up"] {
+            let error = classify(&png(48, 48)).unwrap_err();
+            assert!(matches!(error, ClassifyError::Server(_)), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
         for _ in 0..2 {
             let observation = classify(&png(48, 48)).unwrap();
             assert_eq!((observation.faces.len(), &*observation.source), (1, "http"));
         }
         assert_eq!(built.load(Relaxed), 3);
+    }
+
+    #[test]
+    fn a_picture_beside_the_region_is_the_clients_fault() {
+        let region = Rect {
+            x: 100.0,
+            y: 0.0,
+            width: 20.0,
+            height: 20.0,
+        };
+        let mut classify = with(move || Ok::<_, &str>(processor(Region(region))));
+        let error = classify(&png(48, 48)).unwrap_err();
+        assert!(matches!(error, ClassifyError::Picture(_)), "{error}");
     }
 
     proptest! {

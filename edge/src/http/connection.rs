@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use fer_models::Labels;
 
 use super::access::Access;
-use super::classify::Classify;
+use super::classify::{Classify, ClassifyError};
 use super::events::Hub;
 use super::request::{self, Cut, Head, Method};
-use super::response::Status::{Ok as Fine, Unavailable, Unprocessable};
+use super::response::Status::{Internal, Ok as Fine, Unavailable, Unprocessable};
 use super::response::{self, Answer, Refusal};
 use super::route::{self, Content, Route};
 use super::settings::Settings;
@@ -193,9 +193,20 @@ fn classify(
     }
     let in_time = Duration::from_millis(settings.body_timeout_ms);
     let picture = request::read_body(&mut Deadline::after(stream, in_time), started, length)?;
-    let observation = classify(&picture).map_err(|reason| Refusal::new(Unprocessable, reason))?;
-    let mut json =
-        serde_json::to_vec(&observation).map_err(|e| Refusal::new(Unprocessable, e.to_string()))?;
+    let observation = classify(&picture).map_err(|error| refusal(&error))?;
+    let json = serde_json::to_vec(&observation);
+    let mut json = json.map_err(|e| refusal(&ClassifyError::Server(e.to_string())))?;
     json.push(b'\n');
     Ok(Answer::new(Fine, "application/json", json))
+}
+
+/// What a client is told. A fault of ours may name files of this machine, so only the log names it.
+fn refusal(error: &ClassifyError) -> Refusal {
+    match error {
+        ClassifyError::Picture(_) => Refusal::new(Unprocessable, error.to_string()),
+        ClassifyError::Server(_) => {
+            tracing::error!(%error, "a request to classify failed");
+            Refusal::new(Internal, "no picture can be classified; the log says why")
+        }
+    }
 }

@@ -85,6 +85,11 @@ impl Place {
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
     }
+
+    /// The connection for somebody who may outlive the place.
+    pub(super) fn shared(&self) -> Arc<TcpStream> {
+        Arc::clone(&self.stream)
+    }
 }
 
 impl Drop for Place {

@@ -114,7 +114,7 @@ fn inference(out: &mut Text, health: &Health) {
     out.family(
         NAME,
         "histogram",
-        "Time of the model for all faces of a frame.",
+        "Time of the model for the faces of a frame, where it ran.",
     );
     let (buckets, sum) = health.inference();
     let mut below = 0;
@@ -175,7 +175,7 @@ mod tests {
         health.count_dropped(Dropped::Late, 3);
         health.count_mqtt_dropped(4);
         health.count_reused(5);
-        health.count_processed(Duration::from_millis(20), [1].into_iter());
+        health.count_processed(Some(Duration::from_millis(20)), [1].into_iter());
         let text = text(&health, &labels, "a\"b", Some(48.25));
         for line in [
             concat!(
@@ -204,7 +204,7 @@ mod tests {
     fn histogram_buckets_add_up() {
         let health = Health::new(2);
         for millis in [2, 20, 20, 5000] {
-            health.count_processed(Duration::from_millis(millis), std::iter::empty());
+            health.count_processed(Some(Duration::from_millis(millis)), std::iter::empty());
         }
         let mut out = Text(String::new());
         inference(&mut out, &health);

@@ -11,7 +11,7 @@
 //! One request a connection. No path ever reaches the file system: the page is part of the program, and
 //! [`route`] knows its paths by heart. Off this host the server is reached only with a token. What it
 //! sends are numbers, names and the page; nothing here can hold a picture but the body of a request to
-//! classify, which is forgotten with its answer.
+//! classify, which is freed with its answer.
 
 pub mod access;
 mod basic;
@@ -29,7 +29,7 @@ pub mod settings;
 mod status;
 mod stream;
 
-pub use classify::Classify;
+pub use classify::{Classify, ClassifyError};
 pub use events::EventSink;
 pub use server::{HttpError, Server};
 pub use settings::{Settings, SettingsError};

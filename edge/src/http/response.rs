@@ -30,6 +30,8 @@ pub enum Status {
     Unprocessable = 422,
     /// A head too large.
     HeaderTooLarge = 431,
+    /// A fault of ours.
+    Internal = 500,
     /// Not now.
     Unavailable = 503,
 }
@@ -50,6 +52,7 @@ impl Status {
             Self::TooLarge => "Content Too Large",
             Self::Unprocessable => "Unprocessable Content",
             Self::HeaderTooLarge => "Request Header Fields Too Large",
+            Self::Internal => "Internal Server Error",
             Self::Unavailable => "Service Unavailable",
         }
     }

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::access::Access;
 use super::classify::Classify;
 use super::connection::{self, Shared};
-use super::connections::Connections;
+use super::connections::{Connections, Place};
 use super::events::{EventSink, Hub};
 use super::page;
 use super::response::{Answer, Refusal, Status};
@@ -80,9 +80,7 @@ impl Server {
             address: settings.listen,
             error,
         })?;
-        // A quarter of the places is kept from the events, so that probes and metrics get through.
-        let pages = settings.connections - settings.connections / 4;
-        let hub = Arc::new(Hub::new(pages));
+        let hub = Arc::new(Hub::new(settings.pages()));
         let shared = Arc::new(Shared {
             access: Access::new(token, &settings.hosts),
             page: page::index(&settings.notice),
@@ -149,7 +147,7 @@ fn accept_all(
         match listener.accept() {
             Ok((stream, _)) => {
                 failing = false;
-                give_thread(stream, shared, connections);
+                give_thread(stream, connections, |place| start_thread(place, shared));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
@@ -182,30 +180,65 @@ fn wait(stopped: &UnixStream, listener: Option<&TcpListener>) -> bool {
     }
 }
 
-fn give_thread(stream: TcpStream, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+/// Gives the connection a place and, by `start`, a thread.
+fn give_thread(
+    stream: TcpStream,
+    connections: &Arc<Connections>,
+    start: impl FnOnce(Place) -> io::Result<()>,
+) {
     let place = match connections.admit(stream) {
         Ok(place) => place,
-        Err(stream) => return turn_away(stream),
+        Err(stream) => return turn_away(&stream),
     };
-    let shared = Arc::clone(shared);
-    let started = thread::Builder::new()
-        .name("http-connection".to_owned())
-        .spawn(move || {
-            if let Err(error) = connection::serve(place.stream(), &shared) {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-    if let Err(error) = started {
+    // The place is gone with the thread that couldn't be had, as beyond a service manager's limit of tasks.
+    let stream = place.shared();
+    if let Err(error) = start(place) {
         tracing::warn!(%error, "no thread for a connection");
+        turn_away(&stream);
     }
 }
 
+fn start_thread(place: Place, shared: &Arc<Shared>) -> io::Result<()> {
+    let shared = Arc::clone(shared);
+    let thread = thread::Builder::new().name("http-connection".to_owned());
+    let started = thread.spawn(move || {
+        if let Err(error) = connection::serve(place.stream(), &shared) {
+            tracing::debug!(%error, "connection ended");
+        }
+    });
+    started.map(drop)
+}
+
 /// Says so where that is possible without waiting.
-fn turn_away(mut stream: TcpStream) {
+fn turn_away(mut stream: &TcpStream) {
     let refusal = Refusal::new(Status::Unavailable, "too many connections");
     tracing::debug!(%refusal, "connection refused");
     let _: io::Result<()> = stream
         .set_write_timeout(Some(Duration::from_millis(50)))
         .and_then(|()| Answer::from(refusal).write(&mut stream, true))
         .and_then(|()| stream.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_client_for_whom_there_is_no_thread_is_told_so() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connections = Arc::new(Connections::new(1));
+        // Twice: the place is free again.
+        for _ in 0..2 {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            give_thread(stream, &connections, |_place| {
+                Err(io::ErrorKind::WouldBlock.into())
+            });
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// What the page tells the people in front of the camera.
     pub notice: String,
-    /// Connections at a time; more are turned away.
+    /// Connections at a time, some of which the events can't have; more are turned away.
     pub connections: usize,
     /// Longest head of a request, in bytes.
     pub header_bytes: usize,
@@ -139,6 +139,13 @@ impl Settings {
         Ok(())
     }
 
+    /// Connections that may read the events at a time: a quarter, at least one, is kept from them, so
+    /// that probes and metrics get through. Of a single connection nothing can be kept.
+    pub(super) fn pages(&self) -> usize {
+        let kept = (self.connections / 4).max(1);
+        self.connections.saturating_sub(kept).max(1)
+    }
+
     /// The token, from wherever it lies; white space around a file's content is no part of it.
     ///
     /// # Errors
@@ -201,6 +208,17 @@ mod tests {
             ..Settings::default()
         };
         settings.validate().unwrap();
+    }
+
+    #[test]
+    fn a_place_is_kept_from_the_events_even_of_two_or_three() {
+        for (connections, pages) in [(1, 1), (2, 1), (3, 2), (4, 3), (32, 24)] {
+            let settings = Settings {
+                connections,
+                ..Settings::default()
+            };
+            assert_eq!(settings.pages(), pages, "of {connections}");
+        }
     }
 
     #[test]

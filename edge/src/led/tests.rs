@@ -54,10 +54,12 @@ fn a_led_of_the_kernel_is_set_to_its_own_brightness() {
     for (name, text) in [
         ("max_brightness", "255\n"),
         ("brightness", ""),
-        ("trigger", "[mmc0]"),
+        ("trigger", ""),
     ] {
         fs::write(file(name), text).unwrap();
     }
+    SysfsLed::reach(folder.path()).unwrap();
+    assert_eq!(fs::read_to_string(file("trigger")).unwrap(), "");
     let mut led = SysfsLed::open(folder.path()).unwrap();
     assert_eq!(fs::read_to_string(file("trigger")).unwrap(), "none");
     led.set_high().unwrap();
@@ -90,6 +92,14 @@ fn a_led_that_is_not_there_is_named() {
             .unwrap()
             .is_none()
     );
+}
+
+#[test]
+fn a_pin_that_no_board_has_is_refused_with_the_configuration() {
+    let settings: Settings = toml::from_str("gpio = 200").unwrap();
+    let error = settings.validate().unwrap_err();
+    assert!(error.is_configuration());
+    assert_eq!(error.to_string(), "led: gpio is 200, expected 0 to 57");
 }
 
 #[test]

@@ -188,6 +188,32 @@ impl Source for Endless {
     }
 }
 
+/// A camera that gives garbage; the second time, an end is asked for.
+struct Garbage(Arc<Control>, bool);
+
+impl Source for Garbage {
+    fn name(&self) -> &str {
+        "garbage"
+    }
+    fn pace(&self) -> Pace {
+        Pace::Live
+    }
+    fn next(&mut self, _: &mut Frame) -> Result<Step, CaptureError> {
+        if std::mem::replace(&mut self.1, true) {
+            self.0.stop();
+        }
+        Ok(Step::Bad("scripted".to_owned()))
+    }
+}
+
+#[test]
+fn an_end_that_is_asked_for_is_in_order_also_where_no_frame_was_usable() {
+    let shared = shared();
+    let source = Garbage(Arc::clone(&shared.control), false);
+    run_with(&shared, source, &mut Collect::default(), None).unwrap();
+    assert_eq!(shared.health.dropped(Dropped::Bad), 2);
+}
+
 /// Calls back for every result.
 struct Each<F>(F);
 
@@ -222,6 +248,18 @@ fn faces_below_the_threshold_are_left_out() {
     let mut sink = Each(|observation: &Observation| counts.push(observation.faces.len()));
     run_with(&shared, script([Some(0), Some(255)]), &mut sink, None).unwrap();
     assert_eq!(counts, [1, 0]);
+}
+
+#[test]
+fn frames_on_which_the_model_did_not_run_have_no_inference_time() {
+    let shared = shared();
+    // With reuse: all that follows looks like the first.
+    shared.tuning.set(Tuning::default());
+    let mut sink = Collect::default();
+    run_with(&shared, script([Some(9); 4]), &mut sink, None).unwrap();
+    let health = &shared.health;
+    assert_eq!((health.processed(), health.reused()), (4, 3));
+    assert_eq!(health.inference().0.iter().sum::<u64>(), 1);
 }
 
 #[test]

@@ -21,13 +21,14 @@ pub use reload::{Reread, tuning};
 use self::reload::Reloader;
 use self::signals::SignalThread;
 use self::supervisor::Supervisor;
-use crate::capture::Source;
+use crate::capture::{Pace, Source};
 use crate::config::Config;
 use crate::control::Control;
 use crate::health::Health;
 use crate::led::{self, LedError};
 use crate::pipeline::{self, PipelineError, Shared};
-use crate::processor::Processor;
+use crate::processor::{ProcessError, Processor};
+use crate::vision::DetectError;
 use crate::watch::Watch;
 
 /// Why the service ended early.
@@ -42,18 +43,35 @@ pub enum ServiceError {
     /// The status LED can't be had.
     #[error(transparent)]
     Led(#[from] LedError),
+    /// The configured region lies outside what the camera delivers.
+    #[error("vision.region: {0}")]
+    Region(DetectError),
     /// The pipeline failed.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
 }
 
 impl ServiceError {
+    /// Camera and region stand in one configuration, and starting again mends neither; of a recording or a folder, it
+    /// may be the picture that is wrong.
+    fn of(error: PipelineError, pace: Pace) -> Self {
+        match error {
+            PipelineError::Process(ProcessError::Detect(error @ DetectError::Outside { .. }))
+                if pace == Pace::Live =>
+            {
+                Self::Region(error)
+            }
+            error => Self::Pipeline(error),
+        }
+    }
+
     /// Whether the configuration is to blame, and not the moment.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Outlet(error) => error.is_configuration(),
             Self::Led(error) => error.is_configuration(),
+            Self::Region(_) => true,
             Self::Start(_) | Self::Pipeline(_) => false,
         }
     }
@@ -104,6 +122,7 @@ pub fn run(
         model,
         limit,
     } = stages;
+    let pace = source.pace();
     let outlets = Outlets::open(&config, labels, model, shared)?;
     let mut sink = outlets.sink();
     let _led = led::start(&config.led, &shared.health)?;
@@ -112,5 +131,32 @@ pub fn run(
     let signals = SignalThread::start(control, move || reloader.reload());
     let _signals = signals.map_err(ServiceError::Start)?;
     let _supervisor = Supervisor::start(shared.clone()).map_err(ServiceError::Start)?;
-    Ok(pipeline::run(source, processor, &mut sink, limit, shared)?)
+    pipeline::run(source, processor, &mut sink, limit, shared)
+        .map_err(|error| ServiceError::of(error, pace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_outside_a_cameras_frame_is_a_wrong_configuration() {
+        let outside = |pace| {
+            let error = DetectError::Outside {
+                x: 900.0,
+                y: 500.0,
+                region_width: 200.0,
+                region_height: 200.0,
+                width: 640,
+                height: 480,
+            };
+            ServiceError::of(PipelineError::Process(error.into()), pace)
+        };
+        let error = outside(Pace::Live);
+        assert!(error.is_configuration());
+        assert!(error.to_string().starts_with("vision.region: "), "{error}");
+        for pace in [Pace::Stills, Pace::Recorded] {
+            assert!(!outside(pace).is_configuration());
+        }
+    }
 }

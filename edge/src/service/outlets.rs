@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use fer_models::Labels;
+use fer_models::{Labels, ModelError, ModelPackage};
 
 use super::{device, stages};
 use crate::config::Config;
 use crate::http::{self, Classify, EventSink, HttpError, Server};
+use crate::infer::TractClassifier;
 use crate::pipeline::Shared;
+use crate::processor::Processor;
 use crate::publish::fanout::{Fanout, Slot};
 use crate::publish::jsonl::JsonLines;
 use crate::publish::mqtt::{self, Mqtt, MqttError};
@@ -71,6 +73,9 @@ pub enum OutletError {
     /// The HTTP server.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The model that the HTTP server classifies with.
+    #[error(transparent)]
+    Model(#[from] ModelError),
 }
 
 impl OutletError {
@@ -81,6 +86,7 @@ impl OutletError {
             Self::Mqtt(error) => !matches!(error, MqttError::Thread(_)),
             Self::Serial(error) => !matches!(error, SerialError::Thread(_)),
             Self::Http(error) => matches!(error, HttpError::Settings(_)),
+            Self::Model(_) => true,
         }
     }
 }
@@ -93,6 +99,8 @@ pub struct Outlets {
     http: Slot,
     /// What the server asks for: a file may hold another one now.
     token: Option<Secret>,
+    /// What the server classifies with, once there was one.
+    package: Option<Arc<ModelPackage>>,
     labels: Arc<Labels>,
     model: String,
     shared: Shared,
@@ -115,6 +123,7 @@ impl Outlets {
             serial: Slot::default(),
             http: Slot::default(),
             token: None,
+            package: None,
             labels,
             model: model.to_owned(),
             shared: shared.clone(),
@@ -219,7 +228,8 @@ impl Outlets {
         Ok(Box::new(serial))
     }
 
-    fn http(&self, config: &Config) -> Result<Box<dyn Sink + Send>, OutletError> {
+    fn http(&mut self, config: &Config) -> Result<Box<dyn Sink + Send>, OutletError> {
+        let package = self.package(config)?;
         let Shared {
             health, control, ..
         } = &self.shared;
@@ -229,19 +239,46 @@ impl Outlets {
             &self.model,
             Arc::clone(health),
             Arc::clone(control),
-            classify(config),
+            classify(config, package),
         )?;
         Ok(Box::new(Kiosk {
             events: server.sink(),
             _server: server,
         }))
     }
+
+    /// Reads the model folder once: what becomes of it later must not part the server's answers from
+    /// the camera's.
+    fn package(&mut self, config: &Config) -> Result<Arc<ModelPackage>, ModelError> {
+        if let Some(package) = &self.package {
+            return Ok(Arc::clone(package));
+        }
+        let package = match &config.model.path {
+            Some(path) => ModelPackage::open(path)?,
+            None => ModelPackage::embedded(),
+        };
+        Ok(Arc::clone(self.package.insert(Arc::new(package))))
+    }
 }
 
 /// Classifies pictures that are sent to the server, with stages of its own.
-fn classify(config: &Config) -> Classify {
+fn classify(config: &Config, package: Arc<ModelPackage>) -> Classify {
     let config = config.clone();
-    http::classify::with(move || stages::processor(&config).map(|(_, processor)| processor))
+    http::classify::with(move || processor(&config, &package))
+}
+
+/// As [`stages::processor`], with a model that has been read already.
+fn processor(config: &Config, package: &ModelPackage) -> Result<Processor, String> {
+    let detector = stages::detector(&config.vision).map_err(|e| e.to_string())?;
+    let classifier = TractClassifier::load(package).map_err(|e| e.to_string())?;
+    let settings = super::tuning(config).processing;
+    let classifier = Box::new(classifier);
+    Ok(Processor::new(
+        &package.manifest,
+        detector,
+        classifier,
+        settings,
+    ))
 }
 
 /// The server lives as long as its sink is in use.

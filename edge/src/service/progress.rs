@@ -117,7 +117,7 @@ mod tests {
             "frames come in"
         );
         step(&health, 15);
-        health.count_processed(second, std::iter::empty());
+        health.count_processed(Some(second), std::iter::empty());
         assert_eq!(
             progress.status(&health, second, Some(48.6)),
             "15.0 frames/s captured, 1.0 looked at, 49 °C"

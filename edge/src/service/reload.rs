@@ -91,8 +91,8 @@ impl Reloader {
     fn exchange(&mut self, outlet: Outlet, new: &Config) -> bool {
         let name = outlet.name();
         let old = self.current.clone();
-        // All else is as it was at the start, such as the device's name and the model that
-        // classifies for HTTP.
+        // All else is as it was at the start, such as the device's name. The model that classifies for
+        // HTTP is the one that was read for the first server.
         let mut next = old.clone();
         match outlet {
             Outlet::Mqtt => next.mqtt = new.mqtt.clone(),

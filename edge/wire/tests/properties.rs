@@ -79,8 +79,17 @@ fn decoded<const N: usize>(
 
 /// The only frame on a line.
 fn only(line: &[u8], check: impl FnOnce(Result<Frame<'_>, DecodeError>)) {
+    only_in::<MAX_BODY>(line, line.len(), check);
+}
+
+/// As [`only`], for a decoder of another size that gets the line in pieces of `piece` bytes.
+fn only_in<const N: usize>(
+    line: &[u8],
+    piece: usize,
+    check: impl FnOnce(Result<Frame<'_>, DecodeError>),
+) {
     let mut check = Some(check);
-    decoded::<MAX_BODY>(line, line.len(), |result| {
+    decoded::<N>(line, piece, |result| {
         check.take().expect("one frame")(result);
     });
     assert!(check.is_none(), "no frame");
@@ -131,15 +140,15 @@ fn largest() -> (Message<'static>, Message<'static>, Message<'static>) {
 fn the_largest_messages_fit_exactly() {
     let (hello, emotion, status) = largest();
     assert_eq!(encoded(&hello).len(), MAX_FRAME);
-    decoded::<MAX_BODY>(&encoded(&hello), 64, |frame| {
+    only_in::<MAX_BODY>(&encoded(&hello), 64, |frame| {
         assert_eq!(frame.unwrap().message, hello)
     });
     for message in [emotion, status] {
-        decoded::<MAX_EMOTION_BODY>(&encoded(&message), 64, |frame| {
+        only_in::<MAX_EMOTION_BODY>(&encoded(&message), 64, |frame| {
             assert_eq!(frame.unwrap().message, message)
         });
     }
-    decoded::<{ MAX_EMOTION_BODY - 1 }>(&encoded(&emotion), 64, |frame| {
+    only_in::<{ MAX_EMOTION_BODY - 1 }>(&encoded(&emotion), 64, |frame| {
         assert_eq!(frame, Err(DecodeError::Overlong));
     });
 }
@@ -176,10 +185,26 @@ fn every_single_bit_counts() {
         for bit in 8..8 * (whole.len() - 1) {
             let mut line = whole.clone();
             line[bit / 8] ^= 1 << (bit % 8);
+            let mut refused = 0;
             decoded::<MAX_BODY>(&line, line.len(), |result| {
-                assert!(result.is_err(), "bit {bit}")
+                assert!(result.is_err(), "bit {bit}");
+                refused += 1;
             });
+            assert!(refused > 0, "bit {bit}");
         }
+    }
+}
+
+#[test]
+fn a_changed_byte_is_a_wrong_checksum() {
+    let (hello, emotion, status) = largest();
+    for message in [hello, emotion, status] {
+        let mut line = encoded(&message);
+        // behind the border and the first code of COBS: the version, which is looked at later
+        line[2] ^= 0x80;
+        only(&line, |result| {
+            assert_eq!(result, Err(DecodeError::Checksum))
+        });
     }
 }
 

@@ -39,7 +39,7 @@ impl Compute {
         self.device.open()
     }
 
-    /// The flags that a resumed run needs once more to be the same, as they are written.
+    /// The flags of this kind that the run was given, to be given again.
     pub(super) fn again(&self) -> String {
         let mut flags = String::new();
         if let Place::Cuda(n) = self.device {

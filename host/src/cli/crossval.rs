@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -17,10 +17,10 @@ use fer_tools::train::fingerprint;
 
 use super::compute::Compute;
 use super::eval::{CropsName, is_png, save};
-use super::exit::{Configuration, Usage};
+use super::exit::Usage;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::recipe::{self, Recipe};
+use super::recipe::{self, Recipe, blame};
 use super::train;
 use super::votes::VoteFlags;
 
@@ -201,25 +201,29 @@ impl RunArgs {
             Some(path) => recipe::read(path)?,
             None => Recipe::default(),
         };
+        recipe.warn_of_network(self.recipe.as_deref(), self.from.as_deref());
         let train = &mut recipe.train;
         // a fold has its own validation part, or none
         train.hold_out = false;
         train.epochs = self.epochs.unwrap_or(train.epochs);
         train.seed = self.seed.unwrap_or(train.seed);
-        if let Err(error) = train.validate() {
-            return Err(match &self.recipe {
-                Some(path) => Configuration(format!("{}: {error}", path.display())).into(),
-                None => error.into(),
-            });
-        }
+        train.validate().map_err(|e| blame(self.file(), e))?;
         Ok(recipe)
+    }
+
+    /// The recipe's file, as errors name it.
+    fn file(&self) -> Option<std::path::Display<'_>> {
+        self.recipe.as_deref().map(Path::display)
     }
 
     /// What every fold starts from, the images that are divided, and what they are called.
     fn open(&self, recipe: &Recipe) -> Result<(Checkpoint, Dataset, String)> {
-        let from = self.from.as_deref().map(Checkpoint::load).transpose()?;
+        let from = match self.from.as_deref() {
+            Some(path) => Some((Checkpoint::load(path)?, path)),
+            None => None,
+        };
         let input = match &from {
-            Some(from) => from.input,
+            Some((from, _)) => from.input,
             None => train::input_of(recipe.network.as_ref()),
         };
         let load = LoadOptions {
@@ -245,8 +249,12 @@ impl RunArgs {
         let training: Vec<_> = training.into_iter().map(|i| (i, Split::Training)).collect();
         let dataset = all.select(&training);
         let mut start = match from {
-            Some(from) => train::fit(from, dataset.labels(), self.new_head, recipe.train.seed)?,
-            None => train::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())?,
+            Some(from) => {
+                let wanted = (dataset.labels(), data.as_str());
+                train::fit(from, wanted, self.new_head, recipe.train.seed)?
+            }
+            None => train::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())
+                .map_err(|e| blame(self.file(), e))?,
         };
         start.history.commands.push(train::command_line());
         Ok((start, dataset, data))

@@ -45,12 +45,17 @@ pub(crate) struct Args {
     crops: CropsName,
 }
 
-/// How many images an export may be checked on.
-pub(super) const IMAGES: std::ops::RangeInclusive<usize> = 1..=100_000;
+/// How many images an export may be checked on, or what was expected.
+pub(super) fn check_images(images: usize) -> Result<usize, String> {
+    match images {
+        1..=100_000 => Ok(images),
+        _ => Err(format!("{images} images, expected 1 to 100000")),
+    }
+}
 
 fn parse_images(text: &str) -> Result<usize, String> {
-    let images = text.parse().ok().filter(|n| IMAGES.contains(n));
-    images.ok_or_else(|| format!("expected {} to {}", IMAGES.start(), IMAGES.end()))
+    let images = text.parse::<usize>().map_err(|e| e.to_string());
+    images.and_then(check_images)
 }
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {

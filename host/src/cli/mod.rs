@@ -35,7 +35,13 @@ use clap::Parser;
 /// A first run without any download:
 ///   fer-tools train synth:7:2100 --out runs/first --arch vgg19 --width 0.125 --channels 1 --epochs 4
 #[derive(Debug, Parser)]
-#[command(version, verbatim_doc_comment, propagate_version = true)]
+// at a narrower terminal's width clap would break examples, which then cannot be copied
+#[command(
+    version,
+    verbatim_doc_comment,
+    propagate_version = true,
+    term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -114,7 +120,7 @@ mod tests {
 
     use super::Cli;
 
-    /// clap breaks lines at 100 columns, and what was one command is then none that can be copied.
+    /// Help is 100 columns wide wherever it is printed; what is longer would be broken.
     #[test]
     fn examples_are_as_wide_as_help_is_printed() {
         let mut todo = vec![Cli::command()];

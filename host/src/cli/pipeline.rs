@@ -7,7 +7,8 @@ use fer_models::{Crops, MANIFEST_FILE, Manifest};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::compress::slim::{SlimOptions, slim};
 use fer_tools::data::{self, Dataset, LoadOptions};
-use fer_tools::graph::build::Architecture;
+use fer_tools::graph::build::{Architecture, build};
+use fer_tools::graph::init;
 use fer_tools::train::{BEST_FILE, Device, LAST_FILE, Observer, Setup, TrainOptions, Trainer};
 use serde::Deserialize;
 
@@ -101,14 +102,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     for (table, options) in [("train", &plan.train), ("fine_tune", &fine_tune)] {
         options.validate().map_err(|e| wrong(table, &e))?;
     }
-    // before the hours of training, not after them
     plan.prune.validate().map_err(|e| wrong("prune", &e))?;
-    if !export::IMAGES.contains(&plan.export.images) {
-        let (least, most) = (export::IMAGES.start(), export::IMAGES.end());
-        let images = plan.export.images;
-        let problem = format!("images is {images}, expected {least} to {most}");
-        return Err(wrong("export", &problem).into());
-    }
+    export::check_images(plan.export.images).map_err(|e| wrong("export", &e))?;
     if let Err(e) = Manifest::check_name(&plan.name) {
         return Err(Configuration(format!("{}: {e}", args.file.display())).into());
     }
@@ -118,6 +113,18 @@ pub(crate) fn run(args: Args) -> Result<()> {
     };
     let interrupt = Interrupt::listen()?;
     let dataset = data::open(&plan.data, &load)?.dataset;
+    // before the hours of training, not after them
+    let graph = build(&plan.network, dataset.labels().len()).map_err(|e| wrong("network", &e))?;
+    for (table, options, taught) in [
+        ("train", &plan.train, false),
+        ("fine_tune", &fine_tune, plan.fine_tune.distill),
+    ] {
+        let place = format!("{}: [{table}]", args.file.display());
+        let checked = options.check(&graph, &dataset, taught);
+        checked.map_err(|e| recipe::blame(Some(place), e))?;
+    }
+    // how far it can be cut is a matter of its structure, not of its numbers
+    slim(&init::fresh(graph, plan.train.seed), &plan.prune).map_err(|e| wrong("prune", &e))?;
     let path = |name: &str| args.out.join(name);
     let command = format!(
         "fer-tools pipeline {} --out {}",

@@ -186,6 +186,24 @@ impl Args {
         }
     }
 
+    /// How many multiply-adds may stay in f32, where any may.
+    ///
+    /// # Errors
+    /// When those are all that the network has.
+    fn kept_limit(&self, network: &Network) -> Result<Option<u64>, Usage> {
+        let Some(budget) = self.keep_f32 else {
+            return Ok(None);
+        };
+        let total = Counts::of(&network.graph).multiply_adds;
+        let limit = budget
+            .limit(total)
+            .map_err(|part| Usage(format!("--keep-f32 {part}: expected above 0 up to 1")))?;
+        if limit >= total {
+            return Err(keeps_all(budget));
+        }
+        Ok(Some(limit))
+    }
+
     fn percentile(&self) -> f64 {
         self.percentile.unwrap_or(99.99)
     }
@@ -256,9 +274,17 @@ impl Args {
     }
 }
 
+fn keeps_all(budget: Budget) -> Usage {
+    Usage(format!(
+        "--keep-f32 {budget}: that keeps every layer, so that there is nothing to quantize"
+    ))
+}
+
 pub(crate) fn run(args: Args) -> Result<()> {
     args.check()?;
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
+    // known before the data are read
+    args.kept_limit(&checkpoint.network)?;
     let load = LoadOptions {
         tile: checkpoint.input.tile,
         ..LoadOptions::default()
@@ -299,8 +325,9 @@ impl Job<'_> {
     fn int8(&self) -> Result<Report> {
         let network = &self.checkpoint.network;
         let pixels = self.calibration_images()?;
-        let [f32_center, f32_ten] = self.float_accuracies(network)?;
+        // before what takes longer, because a budget may turn out to keep every layer
         let (layers, keep) = self.kept(network, &pixels)?;
+        let [f32_center, f32_ten] = self.float_accuracies(network)?;
         let input = self.checkpoint.input;
         let found = search(
             network,
@@ -378,21 +405,15 @@ impl Job<'_> {
         network: &Network,
         pixels: &[f32],
     ) -> Result<(Vec<LayerCost>, BTreeSet<NodeId>)> {
-        let Some(budget) = self.args.keep_f32 else {
+        let limits = self.args.keep_f32.zip(self.args.kept_limit(network)?);
+        let Some((budget, limit)) = limits else {
             return Ok((Vec::new(), BTreeSet::new()));
         };
-        let total = Counts::of(&network.graph).multiply_adds;
-        let limit = budget
-            .limit(total)
-            .map_err(|part| Usage(format!("--keep-f32 {part}: expected above 0 up to 1")))?;
         let calibrator = Calibrator::new(network, self.checkpoint.input, pixels)?;
         let layers = calibrator.sensitivity(Method::Mse)?;
         let keep = keep_worst(&layers, limit);
         if keep.len() == layers.len() {
-            return Err(Usage(format!(
-                "--keep-f32 {budget}: that keeps every layer, so that there is nothing to quantize"
-            ))
-            .into());
+            return Err(keeps_all(budget).into());
         }
         Ok((layers, keep))
     }
@@ -523,6 +544,19 @@ mod tests {
             let error = args(flags).unwrap().check().unwrap_err().to_string();
             assert!(error.starts_with(names), "{error}");
         }
+    }
+
+    #[test]
+    fn a_budget_that_keeps_every_layer_is_refused_before_the_data_are_read() {
+        let zoo = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/zoo");
+        let mut given = args("--keep-f32 100%").unwrap();
+        given.checkpoint = PathBuf::from(zoo).join("vgg19-tiny/checkpoint.safetensors");
+        given.data = "no/where.csv".into();
+        let error = run(given).unwrap_err().to_string();
+        assert!(
+            error.starts_with("--keep-f32 1: that keeps every layer"),
+            "{error}"
+        );
     }
 
     #[test]

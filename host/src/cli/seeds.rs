@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use fer_tools::checkpoint::Checkpoint;
-use fer_tools::train::{LAST_FILE, Outcome, Seeds};
+use fer_tools::train::{BEST_FILE, LAST_FILE, Outcome, Seeds};
 
 use super::exit::Usage;
 
@@ -40,6 +40,11 @@ pub(super) fn run(
     for i in 0..all.runs.len() {
         let run = &all.runs[i];
         let (seed, folder) = (run.seed, out.join(&run.folder));
+        // the state, large and of no more use, may have been deleted
+        if run.finished && folder.join(BEST_FILE).exists() {
+            tracing::info!("seed {seed}: done before");
+            continue;
+        }
         let last = folder.join(LAST_FILE);
         let outcome = if last.exists() {
             let (_, state, _) = Checkpoint::load_run(&last)?;

@@ -20,10 +20,10 @@ use fer_tools::train::{
 };
 
 use super::compute::Compute;
-use super::exit::{Configuration, Usage};
+use super::exit::Usage;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::recipe::Recipe;
+use super::recipe::{Recipe, blame};
 use super::seeds;
 use super::tuning::Tuning;
 use super::votes::VoteFlags;
@@ -182,13 +182,7 @@ impl NewRun {
             Some(path) => Recipe::read(path, self.arch.as_deref())?,
             None => Recipe::default(),
         };
-        if let (Some(_), Some(from), Some(path)) = (&recipe.network, &self.from, &self.recipe) {
-            tracing::warn!(
-                "{}: its [network] is passed over: {} is one",
-                path.display(),
-                from.display()
-            );
-        }
+        recipe.warn_of_network(self.recipe.as_deref(), self.from.as_deref());
         let network = recipe.network.get_or_insert_with(|| {
             Architecture::published(self.arch.as_deref().unwrap_or("vgg19"))
         });
@@ -222,7 +216,7 @@ struct Way {
     load: LoadOptions,
     save_every: Duration,
     interrupt: Interrupt,
-    /// The flags that a resumed run needs again.
+    /// The flags to give again to a run that is resumed.
     again: String,
     /// Whether the command trains with several seeds.
     several: bool,
@@ -341,20 +335,16 @@ fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> 
 }
 
 fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> Result<Outcome> {
-    if let Err(error) = recipe.train.validate() {
-        return Err(match &new.recipe {
-            Some(path) => Configuration(format!("{}: {error}", path.display())).into(),
-            None => error.into(),
-        });
-    }
+    let blamed = |error: anyhow::Error| blame(new.recipe.as_deref().map(Path::display), error);
+    recipe.train.validate().map_err(|e| blamed(e.into()))?;
     let from = match &new.from {
-        Some(path) => Some(changed(path, new.dropout)?),
+        Some(path) => Some((changed(path, new.dropout)?, path.as_path())),
         None => None,
     };
     let network = recipe.network.as_ref();
     let tile = from
         .as_ref()
-        .map_or_else(|| input_of(network).tile, |from| from.input.tile);
+        .map_or_else(|| input_of(network).tile, |(from, _)| from.input.tile);
     let load = LoadOptions {
         tile,
         ..way.load.clone()
@@ -364,11 +354,14 @@ fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> 
     let mut start = match from {
         Some(from) => fit(
             from,
-            loaded.dataset.labels(),
+            (loaded.dataset.labels(), data),
             new.new_head,
             recipe.train.seed,
         )?,
-        None => fresh(network, recipe.train.seed, loaded.dataset.labels())?,
+        None => {
+            let fresh = fresh(network, recipe.train.seed, loaded.dataset.labels());
+            fresh.map_err(blamed)?
+        }
     };
     if let Some(path) = &new.grow {
         start = grown(path, start)?;
@@ -392,7 +385,8 @@ fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> 
         teachers,
         data: data.to_owned(),
     };
-    let trainer = Trainer::start(folder, &loaded.dataset, setup, &way.device)?;
+    let trainer = Trainer::start(folder, &loaded.dataset, setup, &way.device)
+        .map_err(|e| blamed(e.into()))?;
     way.to_the_end(trainer, folder)
 }
 
@@ -429,20 +423,23 @@ fn changed(path: &Path, dropout: Option<f32>) -> Result<Checkpoint> {
     Ok(from)
 }
 
-/// The checkpoint for data with these classes, with a new head where one is asked for.
+/// The checkpoint of `path` for `data` with these classes, with a new head where one is asked for.
 pub(super) fn fit(
-    mut from: Checkpoint,
-    labels: &Labels,
+    (mut from, path): (Checkpoint, &Path),
+    (labels, data): (&Labels, &str),
     new_head: bool,
     seed: u64,
 ) -> Result<Checkpoint> {
     if new_head {
-        from.network = replace_head(&from.network, &from.labels, labels, seed)?;
+        from.network = replace_head(&from.network, &from.labels, labels, seed)
+            .with_context(|| path.display().to_string())?;
         from.labels = labels.clone();
     }
     if &from.labels != labels {
         return Err(Usage(format!(
-            "the network knows {}, the data {}: give it a head for these with --new-head",
+            "{}: the network knows {}, the data {} ({data}): give it a head for these with \
+             --new-head",
+            path.display(),
             from.labels.names().join(" "),
             labels.names().join(" ")
         ))
@@ -497,4 +494,30 @@ fn parse_channels(text: &str) -> Result<u8, String> {
 pub(super) fn teachers(state: &RunState) -> Result<Vec<Checkpoint>> {
     let load = |path| Ok(Checkpoint::load(Path::new(path))?);
     state.teachers.iter().map(load).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fer_tools::graph::Graph;
+
+    use super::*;
+
+    #[test]
+    fn a_network_that_takes_no_head_is_named() {
+        let arch = Architecture {
+            width: 0.05,
+            ..Architecture::published("vgg11")
+        };
+        let mut from = fresh(Some(&arch), 1, &Labels::fer2013()).unwrap();
+        let mut nodes = from.network.graph.nodes().to_vec();
+        nodes.pop();
+        from.network.graph = Graph::new("headless", nodes).unwrap();
+        let (path, labels) = (Path::new("a.safetensors"), Labels::ferplus());
+        let fitted = fit((from, path), (&labels, "faces"), true, 1);
+        let error = format!("{:#}", fitted.unwrap_err());
+        assert!(
+            error.starts_with("a.safetensors: node") && error.contains("linear layer"),
+            "{error}"
+        );
+    }
 }

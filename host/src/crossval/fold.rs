@@ -78,6 +78,10 @@ impl FoldResult {
         if let Some(twice) = self.images.iter().find(|image| !seen.insert(**image)) {
             return Err(wrong(format!("tests image {twice} twice")));
         }
+        if let Some(image) = self.images.iter().find(|image| **image >= plan.images) {
+            let most = plan.images - 1;
+            return Err(wrong(format!("tests image {image}, expected 0 to {most}")));
+        }
         let classes = plan.labels.len();
         if let Some(target) = self.targets.iter().find(|t| usize::from(**t) >= classes) {
             return Err(wrong(format!(
@@ -85,17 +89,13 @@ impl FoldResult {
                 classes - 1
             )));
         }
-        let fits = self.targets.len() == images
-            && self.logits.len() == images * plan.labels.len()
-            && self.images.iter().max() < Some(&plan.images);
-        if fits {
+        if self.targets.len() == images && self.logits.len() == images * classes {
             return Ok(());
         }
         Err(wrong(format!(
-            "{images} images, {} targets, {} logits, expected as many and {} of each image",
+            "{images} images, {} targets, {} logits, expected as many and {classes} of each image",
             self.targets.len(),
-            self.logits.len(),
-            plan.labels.len()
+            self.logits.len()
         )))
     }
 }
@@ -105,12 +105,9 @@ fn folder(out: &Path, fold: usize) -> PathBuf {
     out.join(format!("fold-{fold:02}"))
 }
 
-/// Whether a fold has anything of a run or a result.
+/// Whether a fold was begun: its run makes the folder at once, and saves its state minutes later.
 pub(super) fn begun(out: &Path, fold: usize) -> bool {
-    let folder = folder(out, fold);
-    [LAST_FILE, RESULT_FILE]
-        .iter()
-        .any(|name| folder.join(name).exists())
+    folder(out, fold).exists()
 }
 
 /// What all folds of a cross-validation have in common.

@@ -22,13 +22,15 @@ pub enum TrainError {
     /// The teacher does not fit the student.
     #[error("teacher: {0}")]
     Teacher(String),
-    /// The loss is no longer a number.
+    /// The loss, or a number of the network or its optimiser, no longer is one.
     #[error(
-        "the loss is {loss} at epoch {epoch}, batch {batch}: lower the learning rate or clip gradients"
+        "{what} is {value} at epoch {epoch}, batch {batch}: lower the learning rate or clip gradients"
     )]
     Diverged {
-        /// The loss.
-        loss: f64,
+        /// What is none.
+        what: &'static str,
+        /// What it is instead.
+        value: f64,
         /// Epoch, from 0.
         epoch: usize,
         /// Batch of the epoch, from 0.

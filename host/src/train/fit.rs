@@ -5,9 +5,54 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::center::CenterHead;
 use super::{TrainError, TrainOptions};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Dataset, Split, TargetKind, Targets};
+use crate::graph::Graph;
+
+impl TrainOptions {
+    /// Checks that a network of this structure can be trained on these data, `taught` by another or not: what can be
+    /// known before there is one.
+    ///
+    /// # Errors
+    /// Names the option that does not go with them, or what the data lack.
+    pub fn check(&self, graph: &Graph, dataset: &Dataset, taught: bool) -> Result<(), TrainError> {
+        let (training, validation) = splits(dataset, self);
+        if training.len() < 2 {
+            return Err(TrainError::Data(format!(
+                "{} images to train on, expected at least 2",
+                training.len()
+            )));
+        }
+        if validation.is_empty() && self.watches_validation() {
+            return Err(TrainError::Data(
+                "no images to validate on, which a plateau schedule and early stopping need".into(),
+            ));
+        }
+        self.penalty.check(graph)?;
+        self.optimizer.check(graph)?;
+        self.freeze.nodes(graph)?;
+        if let Some(center) = self.loss.center {
+            CenterHead::new(center, graph)?;
+        }
+        let weighted = !class_weights(dataset, self, &training)?.is_empty();
+        check_targets(dataset, self, weighted, taught)
+    }
+}
+
+/// What each class weighs among the images to train on; empty where all weigh the same.
+pub(super) fn class_weights(
+    dataset: &Dataset,
+    options: &TrainOptions,
+    training: &[usize],
+) -> Result<Vec<f32>, TrainError> {
+    let mut counts = vec![0; dataset.labels().len()];
+    for &i in training {
+        counts[usize::from(dataset.item(i).label)] += 1;
+    }
+    options.loss.class_weights.weights(&counts)
+}
 
 /// Checks that the data has the classes and the image size of the network.
 pub(super) fn check_data(dataset: &Dataset, start: &Checkpoint) -> Result<(), TrainError> {
@@ -60,7 +105,7 @@ pub(super) fn splits(dataset: &Dataset, options: &TrainOptions) -> (Vec<usize>, 
 }
 
 /// Checks that the loss can be computed towards the data's targets.
-pub(super) fn check_targets(
+fn check_targets(
     dataset: &Dataset,
     options: &TrainOptions,
     weighted: bool,

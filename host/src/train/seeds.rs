@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fer_models::write_atomic;
 use serde::{Deserialize, Serialize};
 
-use super::{LAST_FILE, TrainError};
+use super::TrainError;
 
 /// The file with the seeds and their results, beside the runs' folders.
 pub const SEEDS_FILE: &str = "seeds.json";
@@ -86,7 +86,8 @@ impl Seeds {
         };
         let found: Self =
             serde_json::from_str(&text).map_err(|e| wrong(path.clone(), e.to_string()))?;
-        let begun = |run: &SeedRun| folder.join(&run.folder).join(LAST_FILE).exists();
+        // a run makes its folder at once, and saves its state minutes later
+        let begun = |run: &SeedRun| run.finished || folder.join(&run.folder).exists();
         if !found.runs.iter().any(begun) {
             // a first try that did not get to train
             return Ok(fresh);
@@ -189,17 +190,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = |plan, seeds: &[u64]| Seeds::open(folder.path(), plan, seeds);
         let mut seeds = open(json!({"width": 0.05}), &[1, 2]).unwrap();
-        for (run, accuracy) in seeds.runs.iter_mut().zip([0.5, 0.6]) {
-            run.finished = true;
-            run.validation_accuracy = Some(accuracy);
-        }
         seeds.save(folder.path()).unwrap();
         // a folder without a run is anybody's
         let other = open(json!({"width": 0.1}), &[7]).unwrap();
         assert_eq!((other.runs.len(), other.runs[0].seed), (1, 7));
-        let first = folder.path().join(&seeds.runs[0].folder);
-        std::fs::create_dir(&first).unwrap();
-        std::fs::write(first.join(LAST_FILE), "").unwrap();
+        for (run, accuracy) in seeds.runs.iter_mut().zip([0.5, 0.6]) {
+            run.finished = true;
+            run.validation_accuracy = Some(accuracy);
+            std::fs::create_dir(folder.path().join(&run.folder)).unwrap();
+        }
+        seeds.save(folder.path()).unwrap();
         assert_eq!(open(json!({"width": 0.05}), &[1, 2]).unwrap(), seeds);
         let table = seeds.table();
         assert!(
@@ -215,5 +215,20 @@ mod tests {
         }
         std::fs::write(folder.path().join(SEEDS_FILE), "{").unwrap();
         assert!(open(json!({"width": 0.05}), &[1, 2]).is_err());
+    }
+
+    #[test]
+    fn runs_keep_their_plan_before_they_save_and_after_their_state_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |plan| Seeds::open(folder.path(), plan, &[1]);
+        let mut seeds = open(json!({"epochs": 3})).unwrap();
+        seeds.save(folder.path()).unwrap();
+        let run = folder.path().join(&seeds.runs[0].folder);
+        std::fs::create_dir(&run).unwrap();
+        assert!(open(json!({"epochs": 4})).is_err());
+        std::fs::remove_dir(&run).unwrap();
+        seeds.runs[0].finished = true;
+        seeds.save(folder.path()).unwrap();
+        assert!(open(json!({"epochs": 4})).is_err());
     }
 }

@@ -371,6 +371,37 @@ fn a_damaged_optimiser_state_is_named() {
     );
 }
 
+/// The step after which nothing was a number took the place of the last good checkpoint.
+#[test]
+fn numbers_that_overflow_leave_the_last_good_checkpoint() {
+    let faces = faces();
+    // a step in the middle of an epoch, and its last
+    for left in [2, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut until = |report: &StepReport| report.batch.0 + left < report.batch.1;
+        begin(folder.path(), &faces, options(1))
+            .unwrap()
+            .run(&mut until)
+            .unwrap();
+        let last = folder.path().join(LAST_FILE);
+        let (checkpoint, mut state, mut moments) = Checkpoint::load_run(&last).unwrap();
+        state.options.schedule = Schedule::Constant { rate: 100.0 };
+        let velocity = moments.velocity.get_mut("classifier.weight").unwrap();
+        velocity.data_mut().fill(3e38);
+        checkpoint.save_run(&last, &state, &moments).unwrap();
+        let before = std::fs::read(&last).unwrap();
+        let resumed = Trainer::resume(folder.path(), &faces, &[], &Device::Cpu);
+        let error = resumed.unwrap().run(&mut |_| false).unwrap_err();
+        let batch = state.batch;
+        assert!(
+            matches!(error, TrainError::Diverged { batch: at, .. } if at == batch),
+            "{error}"
+        );
+        assert!(std::fs::read(&last).unwrap() == before);
+        assert!(!folder.path().join(BEST_FILE).exists());
+    }
+}
+
 #[test]
 fn a_state_that_no_run_can_have_is_named() {
     let faces = faces();

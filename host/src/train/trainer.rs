@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::any_of::any_of;
 use super::center::CenterHead;
-use super::fit::{check_data, check_targets, check_teacher, fingerprint, splits};
+use super::fit::{check_data, check_teacher, class_weights, fingerprint, splits};
 use super::loss::cross_entropy;
 use super::teacher::Teachers;
 use super::watch::Validated;
@@ -195,26 +195,10 @@ impl<'a> Trainer<'a> {
             check_teacher(teacher, &start)?;
         }
         let options = &state.options;
-        let (training, validation) = splits(dataset, options);
-        if training.len() < 2 {
-            return Err(TrainError::Data(format!(
-                "{} images to train on, expected at least 2",
-                training.len()
-            )));
-        }
-        if validation.is_empty() && options.watches_validation() {
-            return Err(TrainError::Data(
-                "no images to validate on, which a plateau schedule and early stopping need".into(),
-            ));
-        }
-        let mut counts = vec![0; dataset.labels().len()];
-        for &i in &training {
-            counts[usize::from(dataset.item(i).label)] += 1;
-        }
-        let class_weights = options.loss.class_weights.weights(&counts)?;
         let graph = &start.network.graph;
-        options.penalty.check(graph)?;
-        options.optimizer.check(graph)?;
+        options.check(graph, dataset, !teachers.is_empty())?;
+        let (training, validation) = splits(dataset, options);
+        let class_weights = class_weights(dataset, options, &training)?;
         let frozen = options.freeze.nodes(graph)?;
         let (mut center, graph) = match options.loss.center {
             Some(center) => {
@@ -237,8 +221,6 @@ impl<'a> Trainer<'a> {
                 .restore(&mut params, &mut optimizer, center.as_mut())
                 .map_err(|problem| TrainError::RunFile { path, problem })?;
         }
-        let weighted = !class_weights.is_empty();
-        check_targets(dataset, &state.options, weighted, !teachers.is_empty())?;
         let session = Session {
             started: Instant::now(),
             seconds_before: state.seconds,
@@ -281,7 +263,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the end, or until the observer says stop.
     ///
     /// # Errors
-    /// When the loss diverges, or a file cannot be written.
+    /// When the loss or the network diverges, or a file cannot be written.
     pub fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome, TrainError> {
         let options = self.state.options.clone();
         let dataset = self.dataset;
@@ -357,7 +339,8 @@ impl<'a> Trainer<'a> {
         }
         if !loss.mean.is_finite() {
             return Err(TrainError::Diverged {
-                loss: loss.mean,
+                what: "the loss",
+                value: loss.mean,
                 epoch: state.epoch,
                 batch: number,
             });
@@ -375,6 +358,7 @@ impl<'a> Trainer<'a> {
 
     /// Validates, logs, saves, and turns to the next epoch.
     fn end_epoch(&mut self) -> Result<serde_json::Value, TrainError> {
+        self.check_numbers()?;
         let evaluated = self.optimizer.evaluated(&self.params);
         let validation = self.validate(&evaluated)?;
         let seconds = self.seconds();
@@ -479,7 +463,29 @@ impl<'a> Trainer<'a> {
         checkpoint
     }
 
+    /// Refuses numbers that no checkpoint may hold, so that the last good one stays: a step whose loss was a number may
+    /// have spoiled the network.
+    fn check_numbers(&self) -> Result<(), TrainError> {
+        let optimizer = &self.optimizer;
+        let own = self.params.iter().map(|param| param.value.as_slice());
+        let kept = [&optimizer.first, &optimizer.second, &optimizer.average];
+        let kept = kept.into_iter().flatten().map(Vec::as_slice);
+        let centers = self.center.iter().map(|head| head.centers.values().data());
+        let mut numbers = own.chain(kept).chain(centers).flatten();
+        match numbers.find(|number| !number.is_finite()) {
+            None => Ok(()),
+            Some(&number) => Err(TrainError::Diverged {
+                what: "a number of the network or its optimiser",
+                value: number.into(),
+                epoch: self.state.epoch,
+                // the one that was counted last
+                batch: self.state.batch.saturating_sub(1),
+            }),
+        }
+    }
+
     fn save(&mut self) -> Result<(), TrainError> {
+        self.check_numbers()?;
         self.state.seconds = self.seconds();
         (self.state.metrics_bytes, self.state.events_bytes) = self.folder.lengths();
         let evaluated = self.optimizer.evaluated(&self.params);

@@ -17,7 +17,7 @@ fn a_checkpoint_for_other_classes_is_refused() {
     for (data, class) in [("yesno", "yes"), ("ck", "contempt")] {
         bench
             .tools(&format!("train {data} --from run/best.safetensors --out b"))
-            .refused(2, &[class, "surprise", "--new-head"]);
+            .refused(2, &["run/best", data, class, "surprise", "--new-head"]);
         bench
             .tools(&format!(
                 "eval run/best.safetensors {data} --split Training"
@@ -35,7 +35,7 @@ fn a_new_head_lets_a_network_learn_other_classes() {
     let train = "train own --from run/best.safetensors --epochs 1 --batch 2 --out own-run";
     bench
         .tools(train)
-        .refused(2, &["the data calm tense", "--new-head"]);
+        .refused(2, &["the data calm tense (own)", "--new-head"]);
     bench.tools(&format!("{train} --new-head")).success();
     let tuned = Checkpoint::load(&bench.path("own-run/last.safetensors")).unwrap();
     assert_eq!(tuned.network.graph.classes(), 2);

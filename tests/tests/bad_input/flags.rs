@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fer_tests::program::{edge, tools};
+use fer_tests::program::{Ran, edge, program, tools};
 
 use crate::bench::{Bench, csv};
 
@@ -36,6 +36,13 @@ fn flags_and_splits_that_give_nothing_are_refused() {
     let judged = bench.tools("eval run/best.safetensors synth:7:70 --picture no/where.svg");
     judged.refused(1, &["no/where.svg"]);
     assert!(judged.stdout.contains("macro"), "{}", judged.stdout);
+    let costs =
+        bench.tools("report pruning run/best.safetensors --data synth:7:70 --out no/where.svg");
+    costs.refused(1, &["no/where.svg"]);
+    assert!(costs.stdout.contains("multiply_adds"), "{}", costs.stdout);
+    let face = bench.tools("report face run/best.safetensors own/tense/0.png --out no/where.svg");
+    face.refused(1, &["no/where.svg"]);
+    assert!(face.stdout.contains('%'), "{}", face.stdout);
 }
 
 #[test]
@@ -93,4 +100,14 @@ fn help_and_version_are_no_failures() {
     ] {
         assert!(!ran.success().is_empty());
     }
+}
+
+/// A terminal of 80 columns would break examples, without the backslash that a shell needs.
+#[test]
+fn help_is_equally_wide_in_a_narrow_terminal() {
+    let help = |columns: &str| {
+        let mut command = program("fer-tools");
+        Ran::of(command.args(["crossval", "--help"]).env("COLUMNS", columns)).success()
+    };
+    assert_eq!(help("80"), help("200"));
 }

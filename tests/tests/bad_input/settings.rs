@@ -84,6 +84,11 @@ fn a_recipe_is_configuration() {
     refused("[network]\nname = \"vgg11\"\nwidht = 0.5\n", "widht");
     refused("[train]\nbatch = \"big\"\n", "batch");
     refused("[train]\nepochs = 0\n", "epochs");
+    // what only the network tells
+    let small = "[network]\nname = \"vgg11\"\nwidth = 0.05\n[train]\n";
+    refused(&format!("{small}freeze = [\"nope\"]\n"), "freeze");
+    let pulls = "penalty = { l1 = 0.1, layers = [\"nope\"] }\n";
+    refused(&format!("{small}{pulls}"), "penalty.layers");
     refused("[train", "TOML");
     assert!(!bench.path("run").exists());
 }
@@ -97,32 +102,68 @@ fn two_image_channels_are_refused_before_an_epoch_is_lost() {
     bench.write("two.toml", "[network]\nname = \"vgg11\"\nchannels = 2\n");
     bench
         .tools("train synth:7:70 --recipe two.toml --out run")
-        .refused(1, &["vgg11", "channels is 2, expected 1 or 3"]);
+        .refused(78, &["two.toml", "channels is 2, expected 1 or 3"]);
+    bench
+        .tools("crossval run synth:7:70 --rule stratified --recipe two.toml --out run")
+        .refused(78, &["two.toml", "channels is 2, expected 1 or 3"]);
     assert!(!bench.path("run").exists());
 }
+
+/// `crossval` passed it over in silence.
+#[test]
+fn a_network_beside_one_to_start_from_is_warned_of() {
+    let bench = Bench::new();
+    bench.write("r.toml", "[network]\nname = \"vgg11\"\n");
+    for command in ["train", "crossval run"] {
+        bench
+            .tools(&format!(
+                "{command} synth:7:70 --from no.safetensors --recipe r.toml --out x"
+            ))
+            .refused(1, &["r.toml", "passed over: no.safetensors"]);
+    }
+}
+
+const PLAN: &str = "\
+data = \"synth:7:70\"
+name = \"m\"
+[network]
+name = \"vgg11\"
+width = 0.05
+[train]
+epochs = 1
+[prune]
+target = { percent = 0.5 }
+[fine_tune]
+epochs = 2
+[export]
+crops = \"center\"
+";
 
 /// A pipeline found these out after its trainings.
 #[test]
 fn a_pipeline_is_checked_whole_before_it_begins() {
     let bench = Bench::new();
-    let plan = |name: &str, prune: &str, export: &str| {
-        format!(
-            "data = \"synth:7:70\"\nname = \"{name}\"\n[network]\nname = \"vgg11\"\nwidth = 0.05\n\
-             [train]\nepochs = 1\n[prune]\n{prune}\n[fine_tune]\nepochs = 1\n[export]\n{export}\n"
-        )
-    };
-    let half = "target = { percent = 0.5 }";
-    for (text, says) in [
-        (plan("my model!", half, ""), "1 to 64 letters"),
-        (plan("m", "target = { percent = 5.0 }", ""), "[prune]"),
+    let taught = "epochs = 2\ndistill = true\nloss = { distill_crops = \"center\" }\n\
+                  augment = { mixup = 0.2 }";
+    for (part, wrong, says) in [
+        ("\"m\"", "\"my model!\"", "1 to 64 letters"),
+        ("width = 0.05", "channels = 2", "[network]"),
+        ("percent = 0.5", "percent = 5.0", "[prune]"),
+        ("[prune]", "[prune]\nmin_channels = 0", "[prune]"),
+        ("[prune]", "[prune]\nround_to = 0", "[prune]"),
+        ("crops = \"center\"", "images = 0", "[export]"),
+        // what only the network or the data tell
+        ("epochs = 1", "epochs = 1\nfreeze = [\"nope\"]", "[train]"),
         (
-            plan("m", &format!("{half}\nmin_channels = 0"), ""),
-            "[prune]",
+            "epochs = 2",
+            "penalty = { l1 = 0.1, layers = [\"nope\"] }",
+            "[fine_tune]: penalty.layers",
         ),
-        (plan("m", &format!("{half}\nround_to = 0"), ""), "[prune]"),
-        (plan("m", half, "images = 0"), "[export]"),
+        ("epochs = 2", taught, "[fine_tune]: loss.distill_crops"),
+        ("vgg11", "vggnet", "[prune]: `vggnet` has no channel to cut"),
+        ("percent = 0.5", "keep_macs = \"0.001\"", "[prune]: 0.001"),
     ] {
-        bench.write("plan.toml", text);
+        bench.write("plan.toml", PLAN.replace(part, wrong));
         bench
             .tools("pipeline plan.toml --out out")
             .refused(78, &["plan.toml", says]);

@@ -1,5 +1,6 @@
 //! A Motion JPEG server with faults, in this process.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Cursor, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use fer_edge::capture::Frame;
 use fer_edge::capture::camera::http::HttpCamera;
-use fer_edge::capture::camera::{Address, Driver};
+use fer_edge::capture::camera::{Address, Driver, Got};
 use fer_edge::health::Camera::{Offline, Online, Opening, Stalled};
+use fer_tests::program::{Ran, program};
 
 use crate::rig::{Rig, settings};
 
@@ -22,6 +24,8 @@ enum Fault {
     /// Says the head a byte at a time, for ever.
     Slow,
     Closes,
+    /// Closes after the first picture already.
+    ClosesAfterOne,
     ClosesInPicture,
     Hangs,
     Garbage,
@@ -30,6 +34,14 @@ enum Fault {
     None,
     /// No fault, and the body in small chunks.
     Chunked,
+    /// One picture in small chunks, and the last chunk.
+    ChunkedOne,
+}
+
+impl Fault {
+    fn is_chunked(self) -> bool {
+        matches!(self, Fault::Chunked | Fault::ChunkedOne)
+    }
 }
 
 /// Serves the faults in turn, one a client, and the last one for ever.
@@ -78,18 +90,18 @@ fn serve(mut client: TcpStream, fault: Fault) -> std::io::Result<()> {
         },
         _ => {}
     }
-    let coding = match fault {
-        Fault::Chunked => "Transfer-Encoding: chunked\r\n",
-        _ => "",
+    let coding = match fault.is_chunked() {
+        true => "Transfer-Encoding: chunked\r\n",
+        false => "",
     };
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=\"b\"\r\n{coding}\r\n"
     );
     client.write_all(head.as_bytes())?;
-    let good = if matches!(fault, Fault::None | Fault::Chunked) {
-        usize::MAX
-    } else {
-        3
+    let good = match fault {
+        Fault::None | Fault::Chunked => usize::MAX,
+        Fault::ClosesAfterOne | Fault::ChunkedOne => 1,
+        _ => 3,
     };
     for _ in 0..good {
         send(&mut client, &jpeg(), fault)?;
@@ -107,13 +119,14 @@ fn serve(mut client: TcpStream, fault: Fault) -> std::io::Result<()> {
             send(&mut client, &last, fault)?;
             pause();
         },
+        Fault::ChunkedOne => client.write_all(b"0\r\n\r\n"),
         _ => Ok(()),
     }
 }
 
 fn send(client: &mut TcpStream, picture: &[u8], fault: Fault) -> std::io::Result<()> {
     let part = [b"--b\r\nContent-Type: image/jpeg\r\n\r\n", picture, b"\r\n"].concat();
-    if !matches!(fault, Fault::Chunked) {
+    if !fault.is_chunked() {
         return client.write_all(&part);
     }
     for piece in part.chunks(100) {
@@ -182,6 +195,37 @@ fn every_fault_ends_in_pictures_again() {
     ]);
     rig.seen
         .paused_at_most(Duration::from_millis(settings().retry_max_ms));
+}
+
+#[test]
+fn the_last_picture_is_delivered_before_the_end() {
+    for fault in [Fault::ClosesAfterOne, Fault::ChunkedOne] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || serve(listener.accept()?.0, fault));
+        let mut feed = camera(address).open().unwrap();
+        // All has come, the end too.
+        server.join().unwrap().unwrap();
+        let mut frame = Frame::default();
+        let mut next = || feed.next(&mut frame, Duration::from_secs(30));
+        assert_eq!(next().unwrap(), Got::Picture, "{fault:?}");
+        let error = next().unwrap_err().to_string();
+        assert!(error.contains("ended"), "{fault:?}: {error}");
+    }
+}
+
+#[test]
+fn a_region_outside_the_pictures_is_a_wrong_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fer-edge.toml");
+    let address = server(&[Fault::None]);
+    let text = format!(
+        "[camera]\ndevice = 'http://{address}/stream?x=1'\n[vision]\nregion = [640, 0, 80, 80]\n"
+    );
+    fs::write(&file, text).unwrap();
+    let mut run = program("fer-edge");
+    run.args(["run", "--frames", "9", "--config"]).arg(file);
+    Ran::of(&mut run).refused(78, &["vision.region", "64x48"]);
 }
 
 #[test]

@@ -72,6 +72,15 @@ fn what_is_no_picture_is_refused_with_a_reason() {
     }
 }
 
+#[test]
+fn a_model_that_cannot_be_had_is_the_servers_fault_and_its_path_stays_here() {
+    let broken = || Err::<Processor, _>("/srv/models/face.onnx: no such file");
+    let running = start_with(&settings(), classify::with(broken)).unwrap();
+    let answer = post(running.address, "/v1/classify", &picture(ImageFormat::Png));
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    assert!(!answer.text().contains("/srv"), "{}", answer.text());
+}
+
 /// curl asks before it sends more than a megabyte.
 #[test]
 fn a_client_that_waits_is_told_to_go_on() {

@@ -54,7 +54,7 @@ fn metrics_are_in_the_text_format_under_their_names() {
     running.health.count_dropped(Dropped::Late, 2);
     running
         .health
-        .count_processed(Duration::from_millis(3), [3].into_iter());
+        .count_processed(Some(Duration::from_millis(3)), [3].into_iter());
     let answer = get(running.address, "/metrics", "");
     assert!(
         answer

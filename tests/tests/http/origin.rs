@@ -4,7 +4,7 @@ use fer_edge::http::Settings;
 use fer_edge::secret::Secret;
 
 use crate::client::{get, send};
-use crate::running::{settings, start, start_with};
+use crate::running::{nothing, settings, start, start_with};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -52,7 +52,7 @@ fn other_hosts_are_served_only_with_a_token() {
         listen: "0.0.0.0:0".parse().unwrap(),
         ..settings()
     };
-    let error = start_with(&everywhere, Box::new(|_| Err(String::new())))
+    let error = start_with(&everywhere, nothing())
         .map(|_| ())
         .unwrap_err()
         .to_string();

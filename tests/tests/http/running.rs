@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fer_edge::control::Control;
 use fer_edge::health::{Camera, Health};
-use fer_edge::http::{Classify, EventSink, HttpError, Server, Settings};
+use fer_edge::http::{Classify, ClassifyError, EventSink, HttpError, Server, Settings};
 use fer_edge::publish::{Face, Observation, Sink};
 use fer_models::{Labels, Rect};
 
@@ -25,13 +25,14 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// Classifies nothing.
+pub(crate) fn nothing() -> Classify {
+    Box::new(|_| Err(ClassifyError::Server("not here".to_owned())))
+}
+
 /// Starts a server that classifies nothing.
 pub(crate) fn start(settings: &Settings) -> Running {
-    start_with(
-        settings,
-        Box::new(|_| Err("nothing is classified here".to_owned())),
-    )
-    .unwrap()
+    start_with(settings, nothing()).unwrap()
 }
 
 pub(crate) fn start_with(settings: &Settings, classify: Classify) -> Result<Running, HttpError> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
-use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
 /// Longer than anything here takes, so that a test that fails ends.
 const LONG_MS: u16 = 30_000;
@@ -19,7 +19,7 @@ pub(super) struct Cable {
     far_end: PtyMaster,
     port: PathBuf,
     /// Kept open: without it, the far end would fail to read until somebody opens the port.
-    _port: File,
+    near_end: File,
 }
 
 impl Cable {
@@ -41,13 +41,18 @@ impl Cable {
         Self {
             far_end,
             port,
-            _port: file,
+            near_end: file,
         }
     }
 
     /// Where the near end is opened.
     pub(super) fn port(&self) -> &Path {
         &self.port
+    }
+
+    /// How the near end is set up.
+    pub(super) fn mode(&self) -> Termios {
+        tcgetattr(&self.near_end).unwrap()
     }
 
     /// Waits for bytes from the port.

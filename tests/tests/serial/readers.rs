@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+use fer_edge::publish::serial::tty::{BAUD_RATES, Tty};
 use fer_tests::program::program;
 use fer_tests::skip::{root, skip};
 
@@ -19,21 +20,38 @@ fn golden() -> Vec<u8> {
         .collect()
 }
 
-#[test]
-fn the_monitor_prints_a_line_as_it_comes() {
-    let mut cable = Cable::new();
+/// What `fer-monitor` prints of the documented frames.
+fn monitored(cable: &mut Cable, baud: u32) -> Vec<String> {
     let mut monitor = program("fer-monitor")
-        .args(["--baud", "9600"])
+        .arg("--baud")
+        .arg(baud.to_string())
         .arg(cable.port())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
     cable.write(&golden());
-    let lines: Vec<_> = (0..5).map(|_| lines.next().unwrap().unwrap()).collect();
-    assert_eq!(lines[3], "     2.566  #1 happy 87 % at 19,64 110x110");
+    let lines = (0..5).map(|_| lines.next().unwrap().unwrap()).collect();
     monitor.kill().unwrap();
     monitor.wait().unwrap();
+    lines
+}
+
+#[test]
+fn the_monitor_prints_a_line_as_it_comes() {
+    let lines = monitored(&mut Cable::new(), 9600);
+    assert_eq!(lines[3], "     2.566  #1 happy 87 % at 19,64 110x110");
+}
+
+#[test]
+fn the_monitor_sets_a_port_up_as_fer_edge_does_at_every_speed() {
+    for (baud, _) in BAUD_RATES {
+        let sent_to = Cable::new();
+        let _sender = Tty::open(sent_to.port(), baud).unwrap();
+        let mut read_from = Cable::new();
+        monitored(&mut read_from, baud);
+        assert_eq!(read_from.mode(), sent_to.mode(), "{baud} baud");
+    }
 }
 
 #[test]

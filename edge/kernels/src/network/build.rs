@@ -1,5 +1,7 @@
 //! Takes a network layer by layer.
 
+use std::sync::Arc;
+
 use super::step::Step;
 use super::{Bytes, Element, Error, Network, Spec};
 use crate::isa::Isa;
@@ -243,6 +245,7 @@ impl Builder {
             step.widen(&mut maps);
         }
         Ok(Network {
+            id: Arc::new(()),
             isa: self.isa,
             maps,
             steps: self.steps,

@@ -4,6 +4,8 @@ mod build;
 mod error;
 mod step;
 
+use std::sync::Arc;
+
 use crate::aligned::Aligned;
 use crate::isa::Isa;
 use crate::map::{Layout, Shape};
@@ -43,15 +45,19 @@ struct Spec {
 /// Layers with packed weights. Made by [`Builder`].
 #[derive(Debug)]
 pub struct Network {
+    /// Unlike any other network's.
+    id: Arc<()>,
     isa: Isa,
     maps: Vec<Spec>,
     steps: Vec<Step>,
     output: usize,
 }
 
-/// The maps of a run.
+/// The maps of a run. It belongs to the network that first ran on it.
 #[derive(Debug, Default)]
 pub struct Workspace {
+    /// The `id` of the network whose maps these are; none before the first run.
+    network: Option<Arc<()>>,
     pictures: usize,
     buffers: Vec<Buffer>,
     /// For each step, where its outputs lie, if it is a convolution pixel by pixel.
@@ -164,7 +170,12 @@ impl Network {
 impl Workspace {
     /// Makes room for `pictures` pictures of `network`.
     fn grow(&mut self, network: &Network, pictures: usize) -> Result<(), Error> {
-        if self.buffers.is_empty() || self.pictures < pictures {
+        // Maps of the same sizes may still lie differently, or be padded with another zero.
+        let is_another = |id: &Arc<()>| !Arc::ptr_eq(id, &network.id);
+        if self.network.as_ref().is_some_and(is_another) {
+            return Err(Error::Workspace);
+        }
+        if self.pictures < pictures {
             let len = |spec: &Spec| spec.layout.len(pictures) + spec.slack;
             // places are 32-bit
             if let Some(spec) = network.maps.iter().find(|s| len(s) >= u32::MAX as usize) {
@@ -185,6 +196,7 @@ impl Workspace {
             };
             let places = |step: &Step| step.places(&network.maps, pictures);
             *self = Self {
+                network: Some(Arc::clone(&network.id)),
                 pictures,
                 buffers: network.maps.iter().map(buffer).collect(),
                 places: network.steps.iter().map(places).collect(),
@@ -202,9 +214,51 @@ impl Workspace {
                 ],
             };
         }
-        if self.buffers.len() != network.maps.len() || self.places.len() != network.steps.len() {
-            return Err(Error::Workspace);
-        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::Window;
+
+    /// The sums of all windows of 2×2.
+    fn network([height, width]: [usize; 2]) -> Network {
+        let input = Shape {
+            height,
+            width,
+            channels: 1,
+        };
+        let window = Window {
+            kernel: [2, 2],
+            stride: [1, 1],
+            pads: [0; 4],
+        };
+        let mut builder = Builder::new(Isa::Portable, input).unwrap();
+        let map = builder
+            .conv(builder.input(), window, &[1.0; 4], &[0.0], false)
+            .unwrap();
+        builder.finish(map).unwrap()
+    }
+
+    #[test]
+    fn a_workspace_of_another_network_is_refused_and_stays_with_its_own() {
+        // the last two need equally much memory
+        for [own, other] in [[[4, 4], [44, 44]], [[44, 44], [4, 4]], [[3, 5], [5, 3]]] {
+            let (own, other) = (network(own), network(other));
+            let mut workspace = own.workspace();
+            let mut run = |network: &Network, pictures: usize| {
+                let faces = vec![1.0; pictures * network.input().len()];
+                let mut scores = vec![0.0; pictures * network.output().len()];
+                let result = network.run(&mut workspace, &faces, &mut scores);
+                result.map(|()| scores)
+            };
+            let sums = vec![4.0; own.output().len()];
+            assert_eq!(run(&own, 1), Ok(sums.clone()));
+            assert_eq!(run(&other, 1), Err(Error::Workspace));
+            assert_eq!(run(&other, 2), Err(Error::Workspace));
+            assert_eq!(run(&own, 1), Ok(sums));
+        }
     }
 }

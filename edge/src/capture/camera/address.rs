@@ -1,6 +1,7 @@
 //! What a user writes to name a camera.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -104,8 +105,9 @@ impl FromStr for Address {
 
 fn unknown(text: &str) -> String {
     format!(
-        "camera `{text}`: expected v4l2:auto, v4l2:/dev/..., /dev/video0, rpicam[:N], jetson[:N] or \
-         http://host/path"
+        "camera `{}`: expected v4l2:auto, v4l2:/dev/..., /dev/video0, rpicam[:N], jetson[:N] or \
+         http://host/path",
+        public(text)
     )
 }
 
@@ -120,9 +122,11 @@ impl Url {
                 "expected printable ASCII without spaces (percent-encode the rest)".to_owned(),
             );
         }
-        if authority.contains('@') {
+        // `user:12/34@host` reads as a host, its port and a path, but is more likely a password with a slash.
+        if authority.contains('@') || authority.contains(':') && rest.contains('@') {
             return Err(
-                "a user and password are not supported: they would go over the network readable to all"
+                "a user and password are not supported: they would go over the network readable \
+                 to all; an `@` behind a port is written as %40"
                     .to_owned(),
             );
         }
@@ -135,14 +139,11 @@ impl Url {
         }
         let port = match port.strip_prefix(':') {
             Some(digits) => digits
-                .parse()
-                .map_err(|_| format!("`{digits}` is no port, expected 1 to 65535"))?,
+                .parse::<NonZeroU16>()
+                .map_err(|_| "no port after `:`, expected 1 to 65535")?
+                .get(),
             None if port.is_empty() => 80,
-            None => {
-                return Err(format!(
-                    "`{port}` after the host, expected a port or a path"
-                ));
-            }
+            None => return Err("expected a port or a path after the host".to_owned()),
         };
         Ok(Self {
             host: host.to_owned(),
@@ -170,14 +171,21 @@ impl Url {
 }
 
 /// `text` without what may be a key to the camera: a user with a password, and the query.
+///
+/// A password may hold the signs that end a host or begin a query: where an `@` may be that of a user with a password,
+/// all before it is left out.
 pub(super) fn public(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or_default();
-    match text.split_once("://") {
-        Some((scheme, rest)) => match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://…@{host}"),
-            None => text.to_owned(),
-        },
-        None => text.to_owned(),
+    let (address, query) = text.split_once('?').unwrap_or((text, ""));
+    let Some((scheme, rest)) = address.split_once("//") else {
+        return address.to_owned();
+    };
+    match rest.rsplit_once('@') {
+        // A password with a `?`, or a key with an `@`: what stands before it and behind it may be part of either.
+        _ if rest.contains(':') && query.contains('@') => format!("{scheme}//…"),
+        Some((user, host)) if user.contains(':') || !user.contains('/') => {
+            format!("{scheme}//…@{host}")
+        }
+        _ => address.to_owned(),
     }
 }
 
@@ -236,7 +244,9 @@ mod tests {
             ("jetson:256", "0 to 255"),
             ("https://cam/", "https is not supported"),
             ("http://", "no host"),
-            ("http://cam:x/", "`x` is no port"),
+            ("http://cam:x/", "no port after `:`"),
+            ("http://cam:0/", "1 to 65535"),
+            ("http://cam:65536/", "1 to 65535"),
             ("http://cam/a b", "percent-encode"),
             ("http://[::1/", "without `]`"),
             ("http://[::1]x/", "after the host"),
@@ -256,13 +266,53 @@ mod tests {
             "http://me:secret@cam/",
             "http://me:secret@cam/a?key=secret",
             "https://me:secret@cam/",
+            "https://me:secret?secret@cam/",
             "http://cam:x/?key=secret",
+            "rtsp://me:secret@cam/stream",
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(
                 !error.contains("secret") && error.contains("cam"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_password_with_the_signs_of_an_address_is_refused_as_a_password() {
+        for text in [
+            "http://me:secret/secret@cam/",
+            "http://me:secret?secret@cam/",
+            "http://me:secret#secret@cam/",
+            "http://me:12/secret@cam/",
+            "http://me:12?secret@cam/",
+            "http://me:12#secret@cam/",
+            "http://me:80/secret?secret@cam/",
+            "http://me:80/secret?#secret@cam/",
+        ] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.contains("password are not supported"), "{error}");
+            assert!(
+                !error.contains("secret") && !error.contains("12"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_at_sign_of_a_path_or_query_is_no_login() {
+        for (text, path, shown) in [
+            (
+                "http://cam/user@host/stream",
+                "/user@host/stream",
+                "http://cam/user@host/stream",
+            ),
+            ("http://cam/s?pwd=p@ss", "/s?pwd=p@ss", "http://cam/s"),
+            ("http://cam:81/p%40th", "/p%40th", "http://cam:81/p%40th"),
+        ] {
+            assert_eq!(url(text).path, path);
+            assert_eq!(url(text).to_string(), shown);
+            assert_eq!(public(text), shown);
         }
     }
 
@@ -288,6 +338,13 @@ mod tests {
                 prop_assert!(url.path.starts_with('/'));
                 prop_assert!(!url.to_string().contains(['\r', '\n', ' ']));
             }
+        }
+
+        #[test]
+        fn no_password_is_said(before in "[!-~]{0,4}", after in "[!-~]{0,4}") {
+            let text = format!("http://me:{before}secret{after}@cam/");
+            let error = text.parse::<Address>().unwrap_err();
+            prop_assert!(!error.contains("secret"), "{}", error);
         }
     }
 }

@@ -36,7 +36,8 @@ use child::ChildCamera;
 use http::HttpCamera;
 use v4l2::{Linux, V4l2Camera};
 
-/// Longest time for a network camera's answer: an end that is asked for has to wait for it.
+/// Longest time for connecting to a network camera, and again for its answer: an end or a restart that is asked for
+/// waits for both. Before them the system resolves the camera's name, in its own time.
 const MAX_PATIENCE: Duration = Duration::from_secs(4);
 
 /// A camera as a source. It is opened on the first frame and again whenever it is lost; its state is

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::check_size;
-use super::address::Address;
+use super::address::{Address, public};
 
 /// Which camera, which pictures, and how patient to be with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,7 @@ use super::address::Address;
 pub struct Settings {
     /// The camera: `v4l2:auto`, `v4l2:/dev/v4l/by-id/...`, `/dev/video0`, `rpicam[:N]`, `jetson[:N]` or
     /// `http://host/path`.
+    #[serde(serialize_with = "masked")]
     pub device: String,
     /// Wanted pixels in a row; V4L2 and HTTP cameras may deliver others.
     pub width: u32,
@@ -33,6 +34,16 @@ pub struct Settings {
     /// Whether the same picture again and again counts as a stall. A camera's noise makes every picture
     /// differ; switch it off for a source that really repeats itself.
     pub frozen: bool,
+}
+
+/// What is written is only shown: a query may be a key to the camera, and is hidden as other secrets are.
+fn masked<S: Serializer>(device: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = public(device);
+    if shown == device {
+        serializer.serialize_str(device)
+    } else {
+        serializer.collect_str(&format_args!("{shown}?[redacted]"))
+    }
 }
 
 impl Default for Settings {

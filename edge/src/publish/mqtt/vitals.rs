@@ -50,6 +50,7 @@ pub(super) struct Vitals {
 struct Counted {
     captured: u64,
     processed: u64,
+    /// Frames on which the model ran.
     inferences: u64,
     inference: Duration,
 }
@@ -144,12 +145,14 @@ mod tests {
         health.set_camera(Camera::Online);
         (0..30).for_each(|_| health.count_captured());
         for millis in [2, 4] {
-            health.count_processed(Duration::from_millis(millis), [0].into_iter());
+            health.count_processed(Some(Duration::from_millis(millis)), [0].into_iter());
         }
+        // Nobody there: a frame like others, but none for the model.
+        health.count_processed(None, std::iter::empty());
         health.count_dropped(Dropped::Late, 28);
         let first = report(2);
         assert_eq!(first["camera_fps"], 15.0);
-        assert_eq!(first["process_fps"], 1.0);
+        assert_eq!(first["process_fps"], 1.5);
         assert_eq!(first["inference_ms"], 3.0);
         assert_eq!(first["dropped"]["late"], 28);
         assert_eq!(

@@ -34,6 +34,11 @@ impl<W: Write<u8> + Send> Port for HalPort<W> {
         }
         Ok(())
     }
+
+    /// embedded-hal knows no limit for a wait; but such a UART sends by its own clock, and never has much.
+    fn finish(&mut self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Opens the UART of a Raspberry Pi, for example `/dev/serial0`.

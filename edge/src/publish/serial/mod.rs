@@ -39,11 +39,22 @@ pub trait Port: Send {
     /// [`io::ErrorKind::TimedOut`] when the line is too slow, and part of the bytes may have gone out;
     /// any other error when the port has gone.
     fn send(&mut self, bytes: &[u8], patience: Duration) -> io::Result<()>;
+
+    /// Waits at most `patience` until what was handed over has gone out, and throws the rest away:
+    /// closing the port would wait for it.
+    ///
+    /// # Errors
+    /// When it can't wait. Closing may take long then.
+    fn finish(&mut self, patience: Duration) -> io::Result<()>;
 }
 
 impl<P: Port + ?Sized> Port for Box<P> {
     fn send(&mut self, bytes: &[u8], patience: Duration) -> io::Result<()> {
         (**self).send(bytes, patience)
+    }
+
+    fn finish(&mut self, patience: Duration) -> io::Result<()> {
+        (**self).finish(patience)
     }
 }
 
@@ -93,7 +104,8 @@ pub enum SerialError {
     Thread(io::Error),
 }
 
-/// The sink. Dropping it sends what waits, if the port is open, and closes the port.
+/// The sink. Dropping it sends what waits, if the port is open, and closes the port; what has not gone
+/// out after two seconds is lost.
 #[derive(Debug)]
 pub struct Serial {
     outbox: Arc<Outbox>,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fer_wire::Emotion;
 
@@ -17,7 +17,8 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct State {
     reports: VecDeque<Emotion>,
-    closed: bool,
+    /// When it was closed.
+    closed: Option<Instant>,
 }
 
 /// What ended a wait.
@@ -36,7 +37,7 @@ impl Outbox {
     pub(super) fn new(capacity: usize) -> Self {
         let state = State {
             reports: VecDeque::with_capacity(capacity),
-            closed: false,
+            closed: None,
         };
         Self {
             state: state.into(),
@@ -65,12 +66,18 @@ impl Outbox {
 
     /// Ends every wait; what is left may still be taken.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.lock().closed.get_or_insert_with(Instant::now);
         self.changed.notify_all();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.lock().closed.is_some()
+    }
+
+    /// What is left of a time that began with closing; nothing before that.
+    pub(super) fn left_of(&self, goodbye: Duration) -> Option<Duration> {
+        let closed = self.lock().closed?;
+        Some(goodbye.saturating_sub(closed.elapsed()))
     }
 
     /// How many reports have not been taken.
@@ -94,7 +101,7 @@ impl Outbox {
             if let Some(report) = take(&mut state) {
                 return Wake::Report(report);
             }
-            if state.closed {
+            if state.closed.is_some() {
                 return Wake::Closed;
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -112,8 +119,6 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn report(frame: u32) -> Emotion {
@@ -130,7 +135,9 @@ mod tests {
         assert_eq!(dropped, [false, false, true, true]);
         let now = Instant::now();
         assert_eq!(outbox.pause(now), Wake::Time);
+        assert_eq!(outbox.left_of(Duration::MAX), None);
         outbox.close();
+        assert_eq!(outbox.left_of(Duration::ZERO), Some(Duration::ZERO));
         assert_eq!(outbox.pause(now + Duration::from_secs(60)), Wake::Closed);
         assert_eq!(outbox.next(now), Wake::Report(report(2)));
         assert_eq!(outbox.next(now), Wake::Report(report(3)));

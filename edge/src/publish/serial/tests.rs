@@ -41,6 +41,7 @@ type Answer = io::Result<()>;
 struct Scripted {
     sent: Sender<Vec<u8>>,
     answers: Arc<(Mutex<VecDeque<Answer>>, Condvar)>,
+    finished: Arc<AtomicBool>,
 }
 
 impl Port for Scripted {
@@ -50,6 +51,11 @@ impl Port for Scripted {
         answer.unwrap_or(Ok(()))?;
         self.sent.send(bytes.to_vec()).map_err(io::Error::other)
     }
+
+    fn finish(&mut self, _: Duration) -> io::Result<()> {
+        self.finished.store(true, Relaxed);
+        Ok(())
+    }
 }
 
 /// A sink, the frames that it sent, and the answers it will get.
@@ -58,6 +64,8 @@ struct Line {
     health: Arc<Health>,
     frames: Receiver<Vec<u8>>,
     answers: Arc<(Mutex<VecDeque<Answer>>, Condvar)>,
+    /// Whether a port was readied for being closed.
+    finished: Arc<AtomicBool>,
     decoder: Decoder,
 }
 
@@ -72,6 +80,8 @@ impl Line {
         let (sent, frames) = mpsc::channel();
         let answers = Arc::<(Mutex<VecDeque<Answer>>, Condvar)>::default();
         let port_answers = answers.clone();
+        let finished = Arc::<AtomicBool>::default();
+        let port_finished = finished.clone();
         let open = move || {
             if !plugged.load(Relaxed) {
                 return Err(io::ErrorKind::NotFound.into());
@@ -79,6 +89,7 @@ impl Line {
             Ok(Scripted {
                 sent: sent.clone(),
                 answers: port_answers.clone(),
+                finished: port_finished.clone(),
             })
         };
         let health = Arc::new(Health::new(7));
@@ -89,6 +100,7 @@ impl Line {
             health,
             frames,
             answers,
+            finished,
             decoder: Decoder::new(),
         }
     }
@@ -284,7 +296,29 @@ fn closing_sends_what_waits() {
     line.status();
     let last = [line.emotion(), line.emotion(), line.emotion()];
     assert_eq!(last.map(|r| r.frame), [0, 1, 2]);
+    assert!(line.finished.load(Relaxed));
     assert!(!line.health.serial_open());
+}
+
+#[test]
+fn a_slow_line_that_is_closed_gets_no_more_than_it_can_send_and_the_rest_counts_as_lost() {
+    const REPORTS: u64 = 4000;
+    let settings = Settings {
+        baud: 1200,
+        buffer: REPORTS as usize,
+        ..rare_hello()
+    };
+    let mut line = Line::start(&settings);
+    line.hello();
+    line.status();
+    for seq in 0..REPORTS {
+        line.publish(seq);
+    }
+    line.sink = None;
+    // they would take more than eight minutes
+    let lost = line.health.serial_dropped();
+    assert!(lost > 0);
+    assert_eq!(line.frames.iter().count() as u64 + lost, REPORTS);
 }
 
 #[test]
@@ -293,6 +327,7 @@ fn closing_does_not_wait_for_an_absent_port() {
     line.publish(0);
     line.sink = None;
     assert!(line.frames.recv().is_err());
+    assert_eq!(line.health.serial_dropped(), 1);
 }
 
 #[test]

@@ -12,14 +12,19 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{self, BaudRate, ControlFlags, SetArg, Termios};
+use nix::sys::termios::{self, BaudRate, ControlFlags, FlushArg, SetArg, Termios};
 
 use super::Port;
+
+/// How long a driver may take to throw bytes away.
+const DISCARD: Duration = Duration::from_millis(100);
 
 /// The speeds that a port may have.
 pub const BAUD_RATES: [(u32, BaudRate); 14] = [
@@ -51,6 +56,42 @@ fn set_speed(mode: &mut Termios, rate: BaudRate) -> nix::Result<()> {
 fn set_speed(mode: &mut Termios, rate: BaudRate) -> nix::Result<()> {
     mode.control_flags.remove(ControlFlags::CBAUD);
     mode.control_flags |= ControlFlags::from_bits_retain(rate as u32);
+    Ok(())
+}
+
+/// Checks that a port's mode is what was asked for: setting one succeeds if the driver takes any part of it.
+/// The speed is compared as bits, as `cfgetospeed` panics at one that has no name.
+fn check(mode: &Termios, baud: u32, rate: BaudRate) -> io::Result<()> {
+    let speed = mode.control_flags & ControlFlags::CBAUD;
+    let size = mode.control_flags & ControlFlags::CSIZE;
+    if speed.bits() == rate as u32 && size == ControlFlags::CS8 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("the port does not do {baud} baud with 8 bits"),
+    ))
+}
+
+/// Lets `drain` come to its end within `patience`; if it does not, `discard` has to end it.
+fn drain_or_discard(
+    patience: Duration,
+    drain: impl FnOnce() + Send + 'static,
+    discard: impl FnOnce(),
+) -> io::Result<()> {
+    let (tell, drained) = mpsc::channel();
+    thread::Builder::new()
+        .name("serial-drain".to_owned())
+        .spawn(move || {
+            drain();
+            // nobody may wait any more
+            let _ = tell.send(());
+        })?;
+    if drained.recv_timeout(patience).is_err() {
+        discard();
+        // a driver that can't leaves the thread, and the port, behind
+        let _ = drained.recv_timeout(DISCARD);
+    }
     Ok(())
 }
 
@@ -98,6 +139,7 @@ impl Tty {
         mode.control_flags &= !(ControlFlags::HUPCL | ControlFlags::CRTSCTS | ControlFlags::CSTOPB);
         set_speed(&mut mode, rate)?;
         termios::tcsetattr(&file, SetArg::TCSANOW, &mode)?;
+        check(&termios::tcgetattr(&file)?, baud, rate)?;
         Ok(Self { file })
     }
 
@@ -136,15 +178,33 @@ impl Port for Tty {
         }
         Ok(())
     }
+
+    /// The kernel's own wait when a port is closed takes up to 30 seconds, and `tcdrain` has no limit at all:
+    /// so it runs on a thread of its own, with the port as its own.
+    fn finish(&mut self, patience: Duration) -> io::Result<()> {
+        let (port, file) = (self.file.try_clone()?, &self.file);
+        let drain = move || {
+            while termios::tcdrain(&port) == Err(Errno::EINTR) {}
+        };
+        let discard = || {
+            // fails where the port has gone, and nothing is left
+            let _ = termios::tcflush(file, FlushArg::TCOFLUSH);
+        };
+        drain_or_discard(patience, drain, discard)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::fd::AsRawFd;
 
     use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
     use super::*;
+
+    /// Longer than anything here takes, so that a test that fails ends.
+    const LONG: Duration = Duration::from_secs(20);
 
     fn pty() -> (PtyMaster, String) {
         let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
@@ -173,13 +233,65 @@ mod tests {
     fn two_senders_do_not_share_a_port() {
         let (_master, name) = pty();
         let path = Path::new(&name);
-        let first = Tty::open(path, 9600).unwrap();
+        let mut first = Tty::open(path, 9600).unwrap();
         assert_eq!(
             Tty::open(path, 9600).unwrap_err().kind(),
             io::ErrorKind::ResourceBusy
         );
+        first.finish(LONG).unwrap();
         drop(first);
         Tty::open(path, 9600).unwrap();
+    }
+
+    #[test]
+    fn a_speed_or_size_that_the_driver_did_not_take_is_an_error() {
+        let (_master, name) = pty();
+        let port = Tty::open(Path::new(&name), 57_600).unwrap();
+        let mut mode = termios::tcgetattr(&port.file).unwrap();
+        check(&mode, 57_600, BaudRate::B57600).unwrap();
+        let error = check(&mode, 9600, BaudRate::B9600).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("9600 baud"), "{error}");
+        mode.control_flags.remove(ControlFlags::CSIZE);
+        mode.control_flags.insert(ControlFlags::CS7);
+        check(&mode, 57_600, BaudRate::B57600).unwrap_err();
+    }
+
+    #[test]
+    fn a_line_that_does_not_empty_is_emptied_instead_of_waited_for() {
+        let (empty, emptied) = mpsc::channel::<()>();
+        // as on a board that hangs
+        let drain = move || {
+            let _ = emptied.recv();
+        };
+        let mut discarded = false;
+        let discard = || {
+            discarded = true;
+            empty.send(()).unwrap();
+        };
+        drain_or_discard(Duration::ZERO, drain, discard).unwrap();
+        assert!(discarded);
+    }
+
+    #[test]
+    fn a_driver_that_throws_nothing_away_is_left_behind() {
+        let (_stuck, never) = mpsc::channel::<()>();
+        let drain = move || {
+            let _ = never.recv();
+        };
+        drain_or_discard(Duration::ZERO, drain, || {}).unwrap();
+    }
+
+    #[test]
+    fn what_goes_out_in_time_is_not_thrown_away() {
+        drain_or_discard(LONG, || {}, || unreachable!("it has gone out")).unwrap();
+        let (mut master, name) = pty();
+        let mut port = Tty::open(Path::new(&name), 9600).unwrap();
+        port.send(b"bye", LONG).unwrap();
+        port.finish(LONG).unwrap();
+        let mut read = [0; 3];
+        master.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"bye");
     }
 
     #[test]

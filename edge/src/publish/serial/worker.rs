@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fer_wire::{Emotion, Encoder, Hello, List, MAX_FRAME, Message, REVISION};
@@ -18,7 +19,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// How long a port may take nothing before a frame is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long what is left may take to go out once the outbox is closed.
+/// How long what is left may take to go out once the outbox is closed, to the last byte.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How often the camera's state is looked at when no report comes.
@@ -38,6 +39,7 @@ struct Session<'a, P> {
     port: P,
     encoder: &'a mut Encoder,
     health: &'a Health,
+    outbox: &'a Outbox,
     pace: Pace,
     /// Whether a frame has gone out.
     spoke: bool,
@@ -46,6 +48,13 @@ struct Session<'a, P> {
 impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
     /// Runs until the outbox is closed.
     pub(super) fn run(mut self) {
+        self.serve();
+        // wherever it ended: the port may just have been away
+        self.health.count_serial_dropped(self.outbox.waiting());
+    }
+
+    /// Opens the port and talks, time and again.
+    fn serve(&mut self) {
         let mut encoder = Encoder::new();
         let mut pause = FIRST_PAUSE;
         let mut told = String::new();
@@ -58,12 +67,19 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
                         port,
                         encoder: &mut encoder,
                         health: &self.health,
+                        outbox: &self.outbox,
                         pace: Pace::new(self.settings.baud, Instant::now()),
                         spoke: false,
                     };
                     let ended = self.talk(&mut session);
                     if session.spoke {
                         pause = FIRST_PAUSE;
+                    }
+                    if let Err(e) = session.finish() {
+                        tracing::warn!(
+                            port = self.port_name,
+                            "closing the serial port may take long: {e}"
+                        );
                     }
                     drop(session);
                     self.health.set_serial_open(false);
@@ -95,11 +111,9 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
     fn talk(&self, session: &mut Session<'_, P>) -> io::Result<()> {
         let mut hello_at = Instant::now();
         let mut camera: Option<Camera> = None;
-        let mut over: Option<Instant> = None;
         loop {
             let now = Instant::now();
-            if self.outbox.is_closed() && now >= *over.get_or_insert(now + GOODBYE) {
-                self.health.count_serial_dropped(self.outbox.waiting());
+            if self.outbox.left_of(GOODBYE) == Some(Duration::ZERO) {
                 return Ok(());
             }
             // what the line did not take stays due: a receiver must not miss that the camera has gone
@@ -123,8 +137,7 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
                 }
             }
             if let Some(until) = session.pace.hold(now) {
-                // closing ends the wait: what is left then goes out at once
-                self.outbox.pause(until);
+                self.hold(until);
             }
             match self.outbox.next(hello_at.min(now + LOOK)) {
                 Wake::Report(report) => taken &= session.report(report)?,
@@ -132,9 +145,17 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
                 Wake::Closed => return Ok(()),
             }
             if !taken && self.outbox.is_closed() {
-                self.health.count_serial_dropped(self.outbox.waiting());
                 return Ok(());
             }
+        }
+    }
+
+    /// Lets the line send what it was given. Once the outbox is closed, too: not every driver can throw
+    /// away what it has, and closing the port would wait for it.
+    fn hold(&self, until: Instant) {
+        if self.outbox.pause(until) == Wake::Closed {
+            let left = self.outbox.left_of(GOODBYE).unwrap_or_default();
+            thread::sleep(left.min(until.saturating_duration_since(Instant::now())));
         }
     }
 
@@ -152,6 +173,12 @@ impl<P: Port, O: FnMut() -> io::Result<P>> Worker<O> {
 impl<P: Port> Session<'_, P> {
     fn dropped(&self) -> u32 {
         self.health.serial_dropped() as u32
+    }
+
+    /// Readies the port for being closed. One that failed is not waited for.
+    fn finish(&mut self) -> io::Result<()> {
+        let left = self.outbox.left_of(GOODBYE);
+        self.port.finish(left.unwrap_or_default())
     }
 
     /// As [`Session::send`]; a report that did not get through is counted.
@@ -172,7 +199,9 @@ impl<P: Port> Session<'_, P> {
             .encoder
             .encode(message, &mut line)
             .map_err(io::Error::other)?;
-        match self.port.send(frame, PATIENCE) {
+        let left = self.outbox.left_of(GOODBYE);
+        let patience = left.map_or(PATIENCE, |left| left.min(PATIENCE));
+        match self.port.send(frame, patience) {
             Ok(()) => {
                 self.pace.given(frame.len(), Instant::now());
                 self.spoke = true;

@@ -35,13 +35,8 @@ pub(super) fn examine(settings: &Settings, on_path: impl Fn(&str) -> Option<Path
     }
 }
 
-fn usable(device: &Found) -> bool {
-    let details = device.details.as_ref();
-    details.is_ok_and(|details| details.captures && details.formats.iter().any(|f| f.supported))
-}
-
 fn first(found: &[Found]) -> Finding {
-    if let Some(device) = found.iter().find(|device| usable(device)) {
+    if let Some(device) = found.iter().find(|device| device.usable()) {
         return Finding::good(SUBJECT, device.node.display().to_string());
     }
     let refused = found.iter().find_map(|device| match &device.details {
@@ -66,7 +61,7 @@ fn node(path: &Path) -> Finding {
     let found = v4l2::list();
     if found
         .iter()
-        .any(|device| device.node == real && usable(device))
+        .any(|device| device.node == real && device.usable())
     {
         return Finding::good(SUBJECT, path.display().to_string());
     }

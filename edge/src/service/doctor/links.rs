@@ -1,6 +1,6 @@
 //! The ways out: broker, serial line, kiosk page, and the light.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::publish::{mqtt, serial};
 use crate::service::device as identity;
 use crate::{http, led, secret};
+
+/// The LEDs that the unit of the Debian package opens to the service.
+pub(super) const LEDS_OF_THE_SERVICE: &str = "/sys/devices/platform/leds";
 
 /// Nothing where MQTT is off.
 pub(super) fn mqtt(config: &Config) -> Option<Finding> {
@@ -132,14 +135,28 @@ pub(super) fn http(settings: &http::Settings) -> Option<Finding> {
     })
 }
 
-/// Nothing where there is no light of the kernel's.
-pub(super) fn led(settings: &led::Settings) -> Option<Finding> {
+/// Nothing where there is no light of the kernel's. The Debian package's service can write only those in one folder.
+pub(super) fn led(settings: &led::Settings, of_the_service: &Path) -> Option<Finding> {
     const SUBJECT: &str = "led";
-    let brightness = settings.sysfs.as_ref()?.join("brightness");
-    Some(match OpenOptions::new().write(true).open(&brightness) {
-        Ok(_) => Finding::good(SUBJECT, brightness.display().to_string()),
-        Err(error) => device::refused(SUBJECT, &brightness, &error),
-    })
+    let folder = settings.sysfs.as_deref()?;
+    if let Err((file, error)) = led::SysfsLed::reach(folder) {
+        return Some(device::refused(SUBJECT, &file, &error));
+    }
+    let name = folder.display();
+    let real = folder.canonicalize();
+    let real = real.as_deref().unwrap_or(folder);
+    if real.starts_with(of_the_service) {
+        return Some(Finding::good(SUBJECT, name.to_string()));
+    }
+    let real = real.display();
+    Some(Finding::note(
+        SUBJECT,
+        format!("{name} is {real}, which the Debian package's unit doesn't let the service write"),
+        format!(
+            "unless that is done: `sudo systemctl edit fer-edge`, and there `[Service]` and \
+             `ReadWritePaths=-{real}`"
+        ),
+    ))
 }
 
 #[cfg(test)]
@@ -255,6 +272,46 @@ mod tests {
             sysfs: Some("/nowhere".into()),
             ..led::Settings::default()
         };
-        assert_eq!(led(&settings).unwrap().level, Level::Problem);
+        let look = |settings: &led::Settings| led(settings, Path::new(LEDS_OF_THE_SERVICE));
+        assert_eq!(look(&settings).unwrap().level, Level::Problem);
+        assert_eq!(look(&led::Settings::default()), None);
+    }
+
+    #[test]
+    fn a_light_is_well_only_if_the_service_can_have_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        // as the kernel makes them: what is in /sys/class is a link
+        let real = folder.path().canonicalize().unwrap().join("green");
+        fs::create_dir(&real).unwrap();
+        let link = folder.path().join("ACT");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let settings = led::Settings {
+            sysfs: Some(link),
+            ..led::Settings::default()
+        };
+        let look = |of_the_service: &Path| led(&settings, of_the_service).unwrap();
+        for name in ["brightness", "max_brightness", "trigger"] {
+            assert_eq!(look(&real).level, Level::Problem, "without {name}");
+            fs::write(real.join(name), "1").unwrap();
+        }
+        assert_eq!(look(&real).level, Level::Good);
+        let elsewhere = look(Path::new(LEDS_OF_THE_SERVICE));
+        assert_eq!(elsewhere.level, Level::Note, "{elsewhere}");
+        let line = format!("ReadWritePaths=-{}", real.display());
+        assert!(elsewhere.advice.contains(&line), "{elsewhere}");
+    }
+
+    #[test]
+    fn the_packaged_unit_opens_what_lights_need() {
+        let unit = include_str!("../../../../tools/packaging/fer-edge.service");
+        let leds = format!("ReadWritePaths=-{LEDS_OF_THE_SERVICE}");
+        // the pins of a Raspberry Pi, the second from the Pi 5 on
+        for line in [
+            leds.as_str(),
+            "DeviceAllow=/dev/gpiomem rw",
+            "DeviceAllow=/dev/gpiomem0 rw",
+        ] {
+            assert!(unit.lines().any(|found| found == line), "{line}");
+        }
     }
 }

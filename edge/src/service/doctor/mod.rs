@@ -34,7 +34,8 @@ pub fn examine(loaded: &Loaded) -> Vec<Finding> {
         command_line,
     ));
     findings.extend(links::http(&config.http));
-    findings.extend(links::led(&config.led));
+    let of_the_service = Path::new(links::LEDS_OF_THE_SERVICE);
+    findings.extend(links::led(&config.led, of_the_service));
     findings.push(machine::clock(SystemTime::now(), &places));
     let limit = config.service.max_celsius;
     findings.push(machine::temperature(&mut SystemGauges::default(), limit));
@@ -60,7 +61,8 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
 }
 
 /// Where a program lies on `PATH`.
-fn on_path(program: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
     places.find(|place| place.is_file())

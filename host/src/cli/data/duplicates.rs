@@ -29,8 +29,8 @@ pub(super) struct Args {
     /// Correlation of the pixels from which on two pictures are the same one
     #[arg(long, value_name = "R", default_value_t = LIKENESS, value_parser = parse_likeness)]
     likeness: f32,
-    /// Write the data set without them, 48×48 grey pixels an image as every network here is fed: a new or
-    /// empty folder, or a file in .csv
+    /// Write the data set without them, 48×48 grey pixels an image (networks that read more are then fed
+    /// enlarged ones): a new or empty folder, or a file in .csv
     #[arg(long, value_name = "DIR|FILE")]
     out: Option<PathBuf>,
     /// Print every pair as JSON instead of a table

@@ -46,13 +46,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut scores = vec![0.0; labels.len()];
     softmax(&mean, 1.0, &mut scores);
     let face = Picture::face(input.tile, &tile);
-    save(
-        &face_picture(&name_of(&args.image), &face, labels, &scores),
-        &args.out,
-    )?;
+    let picture = face_picture(&name_of(&args.image), &face, labels, &scores);
     let mut out = std::io::stdout().lock();
     for (name, score) in labels.names().iter().zip(&scores) {
         writeln!(out, "{name:<12} {:>5.1} %", 100.0 * score)?;
     }
-    Ok(())
+    save(&picture, &args.out)
 }

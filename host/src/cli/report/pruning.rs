@@ -60,11 +60,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
         (None, [table]) => read(table)?,
         (None, _) => return Err(Usage("several checkpoints need --data".into()).into()),
     };
-    save(&costs.picture(&args.title)?, &args.out)?;
+    let picture = costs.picture(&args.title)?;
     if args.data.is_some() {
         write!(std::io::stdout().lock(), "{}", toml::to_string(&costs)?)?;
     }
-    Ok(())
+    save(&picture, &args.out)
 }
 
 fn read(path: &Path) -> Result<Costs> {

@@ -119,23 +119,26 @@ impl SlimOptions {
         if self.round_to == 0 {
             return Err(SlimError::NoMultiple);
         }
-        let part = |what, budget: Budget| match budget.limit(1) {
-            Ok(_) => Ok(()),
-            Err(fraction) => Err(SlimError::Fraction { what, fraction }),
-        };
         match self.target {
             Target::Percent(share) if !(0.0..=1.0).contains(&share) => {
                 Err(SlimError::Percent(share))
             }
             Target::Percent(_) => Ok(()),
-            Target::KeepParams(params) => part("parameters", params),
-            Target::KeepMacs(macs) => part("multiply-adds", macs),
+            Target::KeepParams(params) => limit("parameters", params, 1).map(drop),
+            Target::KeepMacs(macs) => limit("multiply-adds", macs, 1).map(drop),
             Target::KeepBoth { params, macs } => {
-                part("parameters", params)?;
-                part("multiply-adds", macs)
+                limit("parameters", params, 1)?;
+                limit("multiply-adds", macs, 1).map(drop)
             }
         }
     }
+}
+
+/// What a budget leaves of so many.
+fn limit(what: &'static str, budget: Budget, before: u64) -> Result<u64, SlimError> {
+    budget
+        .limit(before)
+        .map_err(|fraction| SlimError::Fraction { what, fraction })
 }
 
 /// A slimmed network and how it came about.
@@ -166,7 +169,7 @@ pub fn slim(network: &Network, options: &SlimOptions) -> Result<Slimmed, SlimErr
         })
     };
     let count = match options.target {
-        Target::Percent(p) => ranking.share(p)?,
+        Target::Percent(p) => ranking.share(p),
         Target::KeepParams(budget) => params(budget)?,
         Target::KeepMacs(budget) => macs(budget)?,
         // more cut channels are a superset, so whatever is enough for both is enough for each

@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::channels::Channels;
 use super::cut::cut_graph;
 use super::error::SlimError;
-use super::{Scope, SlimOptions};
+use super::{Scope, SlimOptions, limit};
 use crate::graph::count::Counts;
 use crate::graph::{Graph, Network, Op};
 
@@ -80,16 +80,10 @@ impl Ranking {
         self.order.is_empty()
     }
 
-    /// How many classes a fraction of them is, rounded. (The reference code takes the γ at that
+    /// How many classes a fraction of them, 0 to 1, is, rounded. (The reference code takes the γ at that
     /// position as threshold and cuts it too: one channel more.)
-    ///
-    /// # Errors
-    /// When the fraction is not within 0 and 1.
-    pub fn share(&self, fraction: f64) -> Result<usize, SlimError> {
-        if !(0.0..=1.0).contains(&fraction) {
-            return Err(SlimError::Percent(fraction));
-        }
-        Ok((self.order.len() as f64 * fraction).round() as usize)
+    pub fn share(&self, fraction: f64) -> usize {
+        (self.order.len() as f64 * fraction).round() as usize
     }
 
     /// For each class, whether it goes when the `count` weakest go, less those the floor holds and those that make
@@ -123,9 +117,7 @@ impl Ranking {
         measure: impl Fn(&Counts) -> u64,
     ) -> Result<usize, SlimError> {
         let before = measure(&Counts::of(graph));
-        let limit = budget
-            .limit(before)
-            .map_err(|fraction| SlimError::Fraction { what, fraction })?;
+        let limit = limit(what, budget, before)?;
         let left = |count: usize| -> Result<u64, SlimError> {
             let keep = channels.keep(&self.weakest(count));
             Ok(measure(&Counts::of(&cut_graph(graph, &keep)?)))

@@ -1,5 +1,6 @@
 //! The head of an answer: is what follows a stream of pictures, and how is it wrapped? Does no I/O.
 
+use super::super::address::public;
 use super::body::{Body, Chunk};
 
 /// Longest head that is read, in bytes.
@@ -34,7 +35,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Body)>, String> {
             let to = header(&response, "location").unwrap_or_default();
             return Err(format!(
                 "{code}: the stream is elsewhere, at `{}`",
-                printable(&to)
+                printable(&public(&to))
             ));
         }
         code => {
@@ -117,6 +118,17 @@ mod tests {
             ("401 Unauthorized", "", "password"),
             ("302 Found", "Location: http://x/\r\n", "`http://x/`"),
             (
+                "301 Moved Permanently",
+                "Location: https://cam/s?key=SECRET\r\n",
+                "`https://cam/s`",
+            ),
+            ("307 Elsewhere", "Location: /s?key=SECRET\r\n", "`/s`"),
+            (
+                "308 Elsewhere",
+                "Location: //me:SECRET@cam/s\r\n",
+                "`//…@cam/s`",
+            ),
+            (
                 "200 OK",
                 "Content-Type: image/jpeg\r\n",
                 "`image/jpeg`, expected multipart",
@@ -130,6 +142,7 @@ mod tests {
         ] {
             let error = head(status, headers).unwrap_err();
             assert!(error.contains(why), "{error}");
+            assert!(!error.contains("SECRET"), "{error}");
         }
         assert!(
             parse(b"SSH-2.0-OpenSSH\r\n")

@@ -1,9 +1,10 @@
 //! Motion JPEG over HTTP, as IP cameras, ESP32-CAM, mjpg-streamer and ustreamer serve it.
 //!
-//! A client for exactly that: one GET, deadlines everywhere, no redirects, no TLS.
+//! A client for exactly that: one GET, no redirects, no TLS, and deadlines for all but the name: the system's resolver
+//! has its own.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ const DRAIN: usize = 64;
 pub struct HttpCamera {
     /// Where.
     pub url: Url,
-    /// Longest time for connecting, and again for the head of the answer.
+    /// Longest time for connecting, however many addresses the host has, and again for the head of the answer.
     pub patience: Duration,
 }
 
@@ -48,6 +49,7 @@ impl Driver for HttpCamera {
             splitter: Splitter::default(),
             chunk: vec![0; CHUNK],
             newest: Vec::new(),
+            end: None,
         };
         feed.head(Instant::now() + self.patience)?;
         Ok(Box::new(feed))
@@ -56,14 +58,9 @@ impl Driver for HttpCamera {
 
 impl HttpCamera {
     fn connect(&self) -> io::Result<TcpStream> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in (self.url.host.as_str(), self.url.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, self.patience) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let host = (self.url.host.as_str(), self.url.port);
+        let addresses: Vec<SocketAddr> = host.to_socket_addrs()?.collect();
+        first_answering(&addresses, self.patience, TcpStream::connect_timeout)
     }
 
     fn request(&self) -> String {
@@ -77,6 +74,27 @@ impl HttpCamera {
     }
 }
 
+/// Connects to the first address that answers. All share `patience`, so that one that never answers leaves the others
+/// their time.
+fn first_answering<T>(
+    addresses: &[SocketAddr],
+    patience: Duration,
+    mut connect: impl FnMut(&SocketAddr, Duration) -> io::Result<T>,
+) -> io::Result<T> {
+    let deadline = Instant::now() + patience;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / (addresses.len() - tried) as u32;
+        // Connecting within no time at all is refused as a wrong argument.
+        match connect(address, share.max(Duration::from_millis(1))) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 struct HttpFeed {
     name: String,
     stream: TcpStream,
@@ -85,6 +103,8 @@ struct HttpFeed {
     chunk: Vec<u8>,
     /// The newest whole picture that isn't delivered yet; empty when there is none.
     newest: Vec<u8>,
+    /// Why nothing more comes. Told once all pictures that came before are delivered.
+    end: Option<Fault>,
 }
 
 impl HttpFeed {
@@ -96,13 +116,17 @@ impl HttpFeed {
             return Ok(None);
         }
         match self.stream.read(&mut self.chunk) {
-            Ok(0) => Err(Fault::Ended {
-                what: self.name.clone(),
-                words: String::new(),
-            }),
+            Ok(0) => Err(self.ended()),
             Ok(read) => Ok(Some(read)),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(None),
             Err(e) => Err(fault(e)),
+        }
+    }
+
+    fn ended(&self) -> Fault {
+        Fault::Ended {
+            what: self.name.clone(),
+            words: String::new(),
         }
     }
 
@@ -125,7 +149,8 @@ impl HttpFeed {
             let parsed = head::parse(&bytes).map_err(|why| self.unfit(&why))?;
             if let Some((length, body)) = parsed {
                 self.body = body;
-                return self.take(&bytes[length..]);
+                self.take(&bytes[length..]);
+                return Ok(());
             }
             // A server that dribbles its head is no better than a silent one.
             if left.is_zero() {
@@ -134,16 +159,13 @@ impl HttpFeed {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    fn take(&mut self, bytes: &[u8]) {
         let splitter = &mut self.splitter;
-        match self.body.decode(bytes, |content| splitter.push(content)) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Fault::Ended {
-                what: self.name.clone(),
-                words: String::new(),
-            }),
-            Err(why) => Err(self.unfit(why)),
-        }
+        self.end = match self.body.decode(bytes, |content| splitter.push(content)) {
+            Ok(true) => None,
+            Ok(false) => Some(self.ended()),
+            Err(why) => Some(self.unfit(why)),
+        };
     }
 
     /// Looks for whole pictures in what has come and keeps the newest.
@@ -168,16 +190,26 @@ impl Feed for HttpFeed {
             if let Some(why) = self.search() {
                 return Ok(Got::Bad(why.to_owned()));
             }
+            if self.end.is_some() && !self.newest.is_empty() {
+                break;
+            }
+            if let Some(fault) = self.end.take() {
+                return Err(fault);
+            }
             // With a picture in hand, only what is there already could be newer.
             let left = match self.newest.is_empty() {
                 true => deadline.saturating_duration_since(Instant::now()),
                 false => Duration::ZERO,
             };
-            let Some(read) = self.read(left)? else { break };
-            let bytes = std::mem::take(&mut self.chunk);
-            let taken = self.take(&bytes[..read]);
-            self.chunk = bytes;
-            taken?;
+            match self.read(left) {
+                Ok(Some(read)) => {
+                    let bytes = std::mem::take(&mut self.chunk);
+                    self.take(&bytes[..read]);
+                    self.chunk = bytes;
+                }
+                Ok(None) => break,
+                Err(fault) => self.end = Some(fault),
+            }
         }
         if self.newest.is_empty() {
             return Ok(Got::Nothing);
@@ -185,5 +217,26 @@ impl Feed for HttpFeed {
         let decoded = jpeg::decode(&self.newest, MAX_PIXELS, frame);
         self.newest.clear();
         Ok(decoded.map_or_else(Got::Bad, |_| Got::Picture))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn addresses_that_never_answer_share_one_deadline() {
+        let addresses = [SocketAddr::from(([192, 0, 2, 1], 80)); 3];
+        let patience = Duration::from_millis(60);
+        let mut given = Vec::new();
+        let result = first_answering(&addresses, patience, |_, time| -> io::Result<()> {
+            thread::sleep(time);
+            given.push(time);
+            Err(io::ErrorKind::TimedOut.into())
+        });
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(given.len(), addresses.len());
+        assert!(given.iter().sum::<Duration>() <= patience, "{given:?}");
     }
 }

@@ -21,6 +21,17 @@ pub struct Found {
     pub details: io::Result<Details>,
 }
 
+impl Found {
+    /// Whether pictures that can be read come out of it.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        let details = self.details.as_ref();
+        details.is_ok_and(|details| {
+            details.captures && details.formats.iter().any(|format| format.supported)
+        })
+    }
+}
+
 /// What a node says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {

@@ -27,8 +27,9 @@ use fer_wire::{Decoder, Emotion, Hello, Message};
 /// Scores below this light nothing, in per cent.
 const AT_LEAST: u8 = 40;
 
-/// A report lights the LED for so long, in milliseconds: a sender that has gone leaves it dark.
-const HOLD_MS: u32 = 1000;
+/// A report lights the LED for so long, in milliseconds: a sender that has gone leaves it dark. The slowest sends one
+/// every two seconds, and one of them may be lost.
+pub const HOLD_MS: u32 = 5000;
 
 /// Reads the line and drives the LED.
 #[derive(Debug)]

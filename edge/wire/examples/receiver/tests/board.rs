@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use embedded_hal::digital::{ErrorType, OutputPin};
 use embedded_hal_nb::{nb, serial};
-use fer_receiver::Receiver;
+use fer_receiver::{HOLD_MS, Receiver};
 use fer_wire::{Emotion, Encoder, Face, Hello, List, MAX_FRAME, Message, Score};
 
 struct Led<'a>(&'a Cell<bool>);
@@ -105,10 +105,20 @@ fn the_led_goes_dark_when_the_sender_has_gone() {
     let lit = Cell::new(false);
     let mut receiver = Receiver::new(Led(&lit), "happy");
     read_all(&mut receiver, line(1, 250));
-    receiver.elapsed(999).unwrap();
+    receiver.elapsed(HOLD_MS - 1).unwrap();
     assert!(lit.get());
     receiver.elapsed(1).unwrap();
     assert!(!lit.get());
+}
+
+#[test]
+fn the_led_stays_lit_between_the_reports_of_the_slowest_sender() {
+    let lit = Cell::new(false);
+    let mut receiver = Receiver::new(Led(&lit), "happy");
+    read_all(&mut receiver, line(1, 250));
+    // `max_fps = 0.5`, and one report is lost
+    receiver.elapsed(2 * 2000).unwrap();
+    assert!(lit.get());
 }
 
 #[test]

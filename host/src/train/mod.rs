@@ -15,6 +15,7 @@ mod penalty;
 mod run_folder;
 mod schedule;
 mod seeds;
+mod sharpness;
 mod state;
 mod teacher;
 mod trainer;

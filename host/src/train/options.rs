@@ -112,6 +112,12 @@ impl TrainOptions {
             });
         }
         self.optimizer.validate()?;
+        if self.optimizer.sharpness > 0.0 && self.loss.center.is_some() {
+            return Err(TrainError::Option {
+                field: "optimizer.sharpness",
+                problem: "does not go with loss.center, whose centers move with every pass".into(),
+            });
+        }
         self.penalty.validate()?;
         self.loss.validate()?;
         self.augment.validate().map_err(|e| TrainError::Option {

@@ -84,15 +84,16 @@ fn every_rule_and_schedule_goes_on_as_if_it_had_not_been_stopped() {
         at: vec![0.5],
     };
     let constant = Schedule::Constant { rate: 1e-3 };
-    for (rule, schedule) in [
-        (RuleName::Sgd, plateau),
-        (RuleName::Adam, step),
-        (RuleName::AdamW, milestones),
-        (RuleName::RAdam, constant),
+    for (rule, schedule, sharpness) in [
+        (RuleName::Sgd, plateau, 0.0),
+        (RuleName::Adam, step, 0.0),
+        (RuleName::AdamW, milestones, 0.0),
+        (RuleName::RAdam, constant, 0.05),
     ] {
         let mut options = options(2);
         options.optimizer = OptimizerOptions {
             ema: 0.9,
+            sharpness,
             ..rule.options()
         };
         options.schedule = schedule;
@@ -100,7 +101,7 @@ fn every_rule_and_schedule_goes_on_as_if_it_had_not_been_stopped() {
         options.freeze = Freeze::Count(2);
         options.penalty.l1 = 1e-4;
         options.stop = Some(EarlyStop::default());
-        options.loss.center = Some(CenterOptions::default());
+        options.loss.center = (sharpness == 0.0).then(CenterOptions::default);
 
         let folder = tempfile::tempdir().unwrap();
         let whole = folder.path().join("whole");
@@ -369,6 +370,36 @@ fn a_damaged_optimiser_state_is_named() {
         error.to_string().contains("second/features.0.weight"),
         "{error}"
     );
+}
+
+#[test]
+fn a_gradient_from_uphill_moves_the_weights_elsewhere_and_the_statistics_alike() {
+    let faces = faces();
+    let first_step = |sharpness: f32| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(1);
+        options.optimizer.sharpness = sharpness;
+        let mut trainer = begin(folder.path(), &faces, options).unwrap();
+        let mut loss = 0.0;
+        trainer
+            .run(&mut |report| {
+                loss = report.loss;
+                false
+            })
+            .unwrap();
+        (loss, ended(folder.path()).0.network.weights)
+    };
+    let [(flat, here), (sharp, uphill)] = [0.0, 0.5].map(first_step);
+    assert_eq!(flat, sharp, "the loss is that of where the weights are");
+    for (name, here) in &here {
+        let statistic = name.ends_with("running_mean") || name.ends_with("running_var");
+        assert_eq!(here == &uphill[name], statistic, "{name}");
+    }
+    let mut both = options(1);
+    both.optimizer.sharpness = 0.05;
+    both.loss.center = Some(CenterOptions::default());
+    let error = both.validate().unwrap_err().to_string();
+    assert!(error.contains("optimizer.sharpness"), "{error}");
 }
 
 /// The step after which nothing was a number took the place of the last good checkpoint.

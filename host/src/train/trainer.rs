@@ -10,9 +10,12 @@ use super::any_of::any_of;
 use super::center::CenterHead;
 use super::fit::{check_data, check_teacher, class_weights, fingerprint, splits};
 use super::loss::cross_entropy;
+use super::sharpness::Ascent;
 use super::teacher::Teachers;
 use super::watch::Validated;
-use super::{BEST_FILE, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions};
+use super::{
+    BEST_FILE, BatchLoss, Best, LAST_FILE, Optimizer, RunFolder, RunState, TrainError, TrainOptions,
+};
 use crate::checkpoint::{Checkpoint, Moments};
 use crate::data::{Dataset, TargetKind, Targets};
 use crate::graph::exec::{CandleEngine, Engine, Params, Precision};
@@ -95,6 +98,7 @@ pub struct Trainer<'a> {
     engine: Box<dyn Engine>,
     params: Params,
     optimizer: Optimizer,
+    ascent: Option<Ascent>,
     center: Option<CenterHead>,
     teachers: Teachers,
     save_every: Duration,
@@ -221,6 +225,8 @@ impl<'a> Trainer<'a> {
                 .restore(&mut params, &mut optimizer, center.as_mut())
                 .map_err(|problem| TrainError::RunFile { path, problem })?;
         }
+        let radius = options.optimizer.sharpness;
+        let ascent = (radius > 0.0).then(|| Ascent::new(radius, &params));
         let session = Session {
             started: Instant::now(),
             seconds_before: state.seconds,
@@ -249,6 +255,7 @@ impl<'a> Trainer<'a> {
             state,
             params,
             optimizer,
+            ascent,
             center,
             save_every: Duration::from_secs(300),
             session,
@@ -306,12 +313,39 @@ impl<'a> Trainer<'a> {
     }
 
     fn step(&mut self, number: usize, batch: &Batch, batches: usize) -> Result<(), TrainError> {
-        let state = &mut self.state;
+        let state = &self.state;
         let at = state.epoch as f64 + number as f64 / batches as f64;
         let options = &state.options;
         let rate = options
             .schedule
             .rate_at(at, options.epochs, state.watch.lowered());
+        let taught = self.teachers.logits(batch)?;
+        let loss = self.gradient(number, batch, taught.as_deref())?;
+        if let Some(mut ascent) = self.ascent.take() {
+            ascent.climb(&mut self.params);
+            self.gradient(number, batch, taught.as_deref())?;
+            ascent.descend(&mut self.params);
+            self.ascent = Some(ascent);
+        }
+        self.optimizer.step(&mut self.params, rate);
+        let state = &mut self.state;
+        state.step += 1;
+        state.batch = number + 1;
+        state.loss_sum += loss.mean * batch.len as f64;
+        state.correct += loss.correct;
+        state.seen += batch.len;
+        self.session.images += batch.len;
+        Ok(())
+    }
+
+    /// The loss of a batch where the weights are, and its gradient in the parameters.
+    fn gradient(
+        &mut self,
+        number: usize,
+        batch: &Batch,
+        taught: Option<&[f32]>,
+    ) -> Result<BatchLoss, TrainError> {
+        let state = &self.state;
         // one dropout seed a step, far from those of other runs' seeds
         let seed = state.options.seed.rotate_left(32) ^ state.step;
         let rows = self
@@ -321,7 +355,6 @@ impl<'a> Trainer<'a> {
             Some(head) => head.split(&rows),
             None => (rows, Vec::new()),
         };
-        let taught = self.teachers.logits(batch)?;
         let classes = self.dataset.labels().len();
         let mut loss = match self.dataset.targets().map(Targets::kind) {
             Some(TargetKind::AnyOf) => any_of(classes, &logits, &batch.targets),
@@ -331,7 +364,7 @@ impl<'a> Trainer<'a> {
                 classes,
                 &logits,
                 &batch.targets,
-                taught.as_deref(),
+                taught,
             ),
         };
         if let Some(head) = &mut self.center {
@@ -346,14 +379,7 @@ impl<'a> Trainer<'a> {
             });
         }
         self.engine.backward(&mut self.params, &loss.gradient)?;
-        self.optimizer.step(&mut self.params, rate);
-        state.step += 1;
-        state.batch = number + 1;
-        state.loss_sum += loss.mean * batch.len as f64;
-        state.correct += loss.correct;
-        state.seen += batch.len;
-        self.session.images += batch.len;
-        Ok(())
+        Ok(loss)
     }
 
     /// Validates, logs, saves, and turns to the next epoch.

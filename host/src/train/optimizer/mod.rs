@@ -31,7 +31,7 @@ pub struct Optimizer {
 }
 
 /// Numbers that one task updates.
-const BLOCK: usize = 1 << 14;
+pub(super) const BLOCK: usize = 1 << 14;
 
 impl Optimizer {
     /// A fresh state for what is trained of `params`.
@@ -148,7 +148,8 @@ impl Optimizer {
     }
 }
 
-fn gradient_norm(params: &Params) -> f32 {
+/// Euclidean length of the whole gradient.
+pub(super) fn gradient_norm(params: &Params) -> f32 {
     let square = |p: &Param| f64::from(lanes::sum(&p.grad, |g| g * g));
     params.iter().map(square).sum::<f64>().sqrt() as f32
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds fer-edge for 64-bit ARM (Raspberry Pi OS, Jetson) on an amd64 Debian, and runs it in emulation.
+# Builds fer-edge for 64-bit ARM (Raspberry Pi OS, Jetson) on an amd64 Debian, with the feature rpi, and runs it in
+# emulation.
 #
 #   tools/cross-aarch64.sh release    the program to deliver, static; about 30 minutes of processor time
 #   tools/cross-aarch64.sh kernels    only the kernels' tests, with and without the dot product; a minute
@@ -32,7 +33,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-Ctarget-feature=+crt-s
 build() { # build PROFILE FLAGS...
     local profile=$1
     shift
-    cargo build --locked --bin fer-edge --target $target --profile "$profile" "$@"
+    cargo build --locked --bin fer-edge --features fer-edge/rpi --target $target --profile "$profile" "$@"
 }
 
 # decisions FILE COMMAND...: label and number of each face in the first third of the demo: emulation takes a second a face.
@@ -77,6 +78,9 @@ check)
     command -v qemu-aarch64-static >/dev/null || skip "no qemu-aarch64-static (Debian: qemu-user-static): the ARM program was built, not run"
     native=$(ls -t "$folder"/{release,debug}/fer-edge 2>/dev/null | head -n 1 || true)
     [ -n "$native" ] || fail "no fer-edge for this machine to compare with: cargo build --bin fer-edge"
+    # a build without the feature refuses both
+    printf '[led]\ngpio = 17\n[serial]\nport = "/dev/serial0"\ndriver = "rppal"\n' >"$folder/rpi.toml"
+    qemu-aarch64-static "$binary" config check --config "$folder/rpi.toml" || fail "no pins or UART of a Raspberry Pi"
     decisions "$folder/decisions.amd64" "$native"
     grep -q label "$folder/decisions.amd64" || fail "no face in the demo"
     # a Raspberry Pi 4's processor; qemu's default would emulate vector units that no such board has

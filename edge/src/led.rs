@@ -15,6 +15,7 @@ use embedded_hal::digital::{ErrorKind, ErrorType, OutputPin};
 use serde::{Deserialize, Serialize};
 
 use crate::health::{Camera, Health};
+use crate::setting::{InvalidSetting, within};
 
 /// How often the camera's state is looked at: quicker than an eye, and than a camera starts.
 const LOOK: Duration = Duration::from_millis(20);
@@ -35,15 +36,9 @@ pub struct Settings {
 /// Why there is no light.
 #[derive(Debug, thiserror::Error)]
 pub enum LedError {
-    /// Both were asked for.
-    #[error("led: sysfs and gpio are both set, expected one of them")]
-    Both,
-    /// Not in this build.
-    #[error("led: gpio is set, expected sysfs, or a build with the feature rpi")]
-    NoGpio,
-    /// No board has it.
-    #[error("led: gpio is {0}, expected 0 to {LAST_PIN}")]
-    Pin(u8),
+    /// A setting can't be used.
+    #[error("led.{0}")]
+    Setting(InvalidSetting),
     /// The light could not be reached.
     #[error("led: {name}: {error}")]
     Open {
@@ -62,7 +57,7 @@ impl LedError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Both | Self::NoGpio | Self::Pin(_) => true,
+            Self::Setting(_) => true,
             Self::Open { error, .. } => error.kind() == io::ErrorKind::NotFound,
             Self::Thread(_) => false,
         }
@@ -74,13 +69,20 @@ impl Settings {
     ///
     /// # Errors
     /// Names the field that can't be used.
-    pub fn validate(&self) -> Result<(), LedError> {
-        match (&self.sysfs, self.gpio) {
-            (Some(_), Some(_)) => Err(LedError::Both),
-            (None, Some(pin)) if pin > LAST_PIN => Err(LedError::Pin(pin)),
-            (None, Some(_)) if cfg!(not(feature = "rpi")) => Err(LedError::NoGpio),
-            _ => Ok(()),
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        let Some(pin) = self.gpio else {
+            return Ok(());
+        };
+        if self.sysfs.is_some() {
+            let expected = "only one of sysfs and gpio";
+            return Err(InvalidSetting::new("gpio", "both", expected));
         }
+        within("gpio", pin, 0..=LAST_PIN)?;
+        if cfg!(not(feature = "rpi")) {
+            let expected = "sysfs, or a build with the feature rpi";
+            return Err(InvalidSetting::new("gpio", pin, expected));
+        }
+        Ok(())
     }
 }
 
@@ -89,7 +91,7 @@ impl Settings {
 /// # Errors
 /// When it can't be reached.
 pub fn start(settings: &Settings, health: &Arc<Health>) -> Result<Option<Follower>, LedError> {
-    settings.validate()?;
+    settings.validate().map_err(LedError::Setting)?;
     if let Some(folder) = &settings.sysfs {
         return light(SysfsLed::open(folder)?, health);
     }

@@ -30,6 +30,7 @@ pub mod queue;
 pub mod reuse;
 pub mod secret;
 pub mod service;
+pub mod setting;
 pub mod smooth;
 pub mod thermal;
 pub mod vision;

@@ -12,6 +12,7 @@ use crate::health::{Camera, Dropped, Health};
 use crate::processor::{self, ProcessError, Processor};
 use crate::publish::{Observation, PublishError, Sink};
 use crate::queue::{Popped, Queue, WhenFull};
+use crate::vision::DetectError;
 use crate::watch::Watch;
 
 /// Frames between capture and processing: one being looked at, one waiting.
@@ -115,6 +116,7 @@ pub fn run(
         processor,
         sink,
         shared,
+        skipping: false,
     };
     let result = consumer.run(&queue);
     queue.close();
@@ -161,6 +163,8 @@ struct Consumer<'a> {
     processor: &'a mut Processor,
     sink: &'a mut dyn Sink,
     shared: &'a Shared,
+    /// Whether the last frame could not be used.
+    skipping: bool,
 }
 
 impl Consumer<'_> {
@@ -203,10 +207,15 @@ impl Consumer<'_> {
             .processor
             .process(frame, self.pace, &mut self.observation)
         {
-            Ok(()) => {}
-            Err(error) if error.is_passing() => {
+            Ok(()) => self.skipping = false,
+            Err(error) if self.is_passing(&error) => {
                 health.count_dropped(Dropped::Bad, 1);
-                tracing::warn!(seq = frame.seq, %error, "frame skipped");
+                // The first in a row is news; a camera that goes on so would fill the log.
+                if std::mem::replace(&mut self.skipping, true) {
+                    tracing::debug!(seq = frame.seq, %error, "frame skipped");
+                } else {
+                    tracing::warn!(seq = frame.seq, %error, "frame skipped");
+                }
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -217,6 +226,13 @@ impl Consumer<'_> {
         health.count_processed(timings.infer, labels);
         health.count_reused(timings.reused);
         Ok(())
+    }
+
+    /// Whether only this frame is lost. A region that has met a frame is right: one beside it is no
+    /// usual frame, such as the smaller one by which a camera says that it has no signal.
+    fn is_passing(&self, error: &ProcessError) -> bool {
+        let beside = matches!(error, ProcessError::Detect(DetectError::Outside { .. }));
+        error.is_passing() || beside && self.shared.health.processed() > 0
     }
 }
 

@@ -189,11 +189,12 @@ impl Processor {
         let started = Instant::now();
         self.timings = Timings::default();
         let pause_ms = frame.t_ms.saturating_sub(self.looked_ms);
-        self.looked_ms = frame.t_ms;
         if pace == Pace::Stills || pause_ms > GAP_MS {
             self.forget();
         }
         self.find(frame)?;
+        // Not before: a frame that can't be searched is as good as none.
+        self.looked_ms = frame.t_ms;
         self.cut(frame)?;
         self.classify()?;
         self.decide(frame, out);

@@ -92,22 +92,6 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Takes the oldest item, waiting for one; nothing once the queue is closed and empty.
-    pub fn pop(&self) -> Option<T> {
-        let mut state = self.lock();
-        loop {
-            if let Some(item) = state.items.pop_front() {
-                drop(state);
-                self.changed.notify_all();
-                return Some(item);
-            }
-            if state.closed {
-                return None;
-            }
-            state = self.wait(state);
-        }
-    }
-
     /// Takes the oldest item, waiting for one at most about `patience`.
     pub fn pop_timeout(&self, patience: Duration) -> Popped<T> {
         let empty = |state: &mut State<T>| state.items.is_empty() && !state.closed;
@@ -163,10 +147,9 @@ mod tests {
         }
         queue.close();
         assert!(!queue.push(9));
-        assert_eq!(
-            (queue.pop(), queue.pop(), queue.pop()),
-            (Some(3), Some(4), None)
-        );
+        for popped in [Popped::Item(3), Popped::Item(4), Popped::Closed] {
+            assert_eq!(queue.pop_timeout(Duration::ZERO), popped);
+        }
         assert_eq!(queue.dropped(), 3);
         assert!(queue.spare().is_some());
     }
@@ -179,7 +162,11 @@ mod tests {
                 (0..100).for_each(|i| assert!(queue.push(i)));
                 queue.close();
             });
-            std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>()
+            let pop = || match queue.pop_timeout(Duration::MAX) {
+                Popped::Item(item) => Some(item),
+                Popped::Nothing | Popped::Closed => None,
+            };
+            std::iter::from_fn(pop).collect::<Vec<_>>()
         });
         assert_eq!(received, (0..100).collect::<Vec<_>>());
         assert_eq!(queue.dropped(), 0);

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize, Serializer};
 /// Names the folder of the credentials, within the service only.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// What is shown in place of a secret.
+pub(crate) const REDACTED: &str = "[redacted]";
+
 /// Text that is only seen where it is asked for by [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
@@ -68,13 +71,13 @@ fn is_plain(path: &Path) -> bool {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("[redacted]")
+        serializer.serialize_str(REDACTED)
     }
 }
 

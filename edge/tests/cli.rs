@@ -200,7 +200,7 @@ fn wrong_flags_are_code_2() {
     assert_fails(&[], 2, "Usage");
     assert_fails(&["run", "--region", "1,2,3"], 2, "X,Y,W,H");
     assert_fails(&["run", "https://cam/"], 2, "https is not supported");
-    assert_fails(&["run", "--detector", "roi"], 2, "needs region");
+    assert_fails(&["run", "--detector", "roi"], 2, "expected region =");
     assert_fails(
         &["run", "--detector", "none", "--region", "0,0,9,9"],
         2,
@@ -211,7 +211,7 @@ fn wrong_flags_are_code_2() {
         2,
         "--detector seeta",
     );
-    assert_fails(&["run", "--detector", "yunet"], 2, "needs detector_model");
+    assert_fails(&["run", "--detector", "yunet"], 2, "detector_model =");
     assert_fails(
         &["run", "--detector", "none", "--detector-model", "x.onnx"],
         2,
@@ -220,6 +220,18 @@ fn wrong_flags_are_code_2() {
     assert_fails(&["run", "--raw", "--margin", "0.2"], 2, "--raw");
     assert_fails(&["run", "--every-n-frames", "0"], 2, "every-n-frames");
     assert_fails(&["run", "--min-score", "0"], 2, "above 0");
+}
+
+/// It was taken for a file, and named with its password.
+#[test]
+fn an_address_that_is_no_cameras_is_refused_without_its_password() {
+    let output = edge(&["run", "rtsp://me:secret@cam/"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("ffmpeg") && !text.contains("secret"),
+        "{text}"
+    );
 }
 
 /// A model folder made from the embedded one.

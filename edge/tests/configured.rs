@@ -63,6 +63,15 @@ fn an_outlet_that_was_asked_for_is_opened_for_the_demo_too() {
     assert_fails(&mut variables, 1, "http.listen");
 }
 
+/// It was taken for the name of a file that is not there.
+#[test]
+fn an_empty_variable_names_no_file() {
+    let mut run = command(&["run", "demo", "--frames", "1"]);
+    let output = run.env("FER_EDGE_CONFIG", "").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
 #[test]
 fn a_variable_that_is_no_text_is_refused() {
     // "Köln" in Latin-1.

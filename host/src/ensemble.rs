@@ -83,6 +83,25 @@ impl Opinion {
     }
 }
 
+/// The sum of the weights of so many members.
+///
+/// # Errors
+/// Another number of weights, or weights that say nothing.
+pub fn total_weight(weights: &[f32], members: usize) -> Result<f32, EnsembleError> {
+    if weights.len() != members {
+        return Err(EnsembleError::Count {
+            weights: weights.len(),
+            members,
+        });
+    }
+    let total: f32 = weights.iter().sum();
+    let sensible = |w: &f32| w.is_finite() && *w >= 0.0;
+    if !(weights.iter().all(sensible) && total.is_finite() && total > 0.0) {
+        return Err(EnsembleError::Weights(weights.to_vec()));
+    }
+    Ok(total)
+}
+
 /// What the members decide together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ensemble {
@@ -110,17 +129,7 @@ impl Ensemble {
         let first = members.first().ok_or(EnsembleError::Empty)?;
         let equal = vec![1.0; members.len()];
         let weights = if weights.is_empty() { &equal } else { weights };
-        if weights.len() != members.len() {
-            return Err(EnsembleError::Count {
-                weights: weights.len(),
-                members: members.len(),
-            });
-        }
-        let total: f32 = weights.iter().sum();
-        let sensible = |w: &f32| w.is_finite() && *w >= 0.0;
-        if !(weights.iter().all(sensible) && total.is_finite() && total > 0.0) {
-            return Err(EnsembleError::Weights(weights.to_vec()));
-        }
+        let total = total_weight(weights, members.len())?;
         let classes = labels.len();
         let mut mean = vec![0.0; first.logits.len()];
         let mut row_scores = vec![0.0; classes];

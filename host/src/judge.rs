@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fer_models::{Crops, Labels, MANIFEST_FILE, ModelError, ModelPackage, Preprocess};
+use fer_models::{Crops, Decision, Labels, MANIFEST_FILE, ModelError, ModelPackage, Preprocess};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::compress::quantize::{IntegerEngine, Quantized};
@@ -132,7 +132,7 @@ enum Runner {
 pub struct Candidate {
     labels: Labels,
     input: Preprocess,
-    crops: Option<Crops>,
+    decision: Decision,
     runner: Runner,
 }
 
@@ -169,7 +169,11 @@ impl Candidate {
         Self {
             labels: checkpoint.labels,
             input: checkpoint.input,
-            crops: None,
+            // it has no say
+            decision: Decision {
+                temperature: 1.0,
+                crops: Crops::Center,
+            },
             runner: Runner::Checkpoint(engine, params),
         }
     }
@@ -207,14 +211,14 @@ impl Candidate {
         Ok(Self {
             labels: manifest.labels.clone(),
             input: manifest.input,
-            crops: Some(manifest.decision.crops),
+            decision: manifest.decision,
             runner: Runner::Onnx(onnx),
         })
     }
 
-    /// The crops that the manifest decides with; a checkpoint has no say.
-    pub fn crops(&self) -> Option<Crops> {
-        self.crops
+    /// The crops that the manifest decides with; the centre for a checkpoint.
+    pub fn crops(&self) -> Crops {
+        self.decision.crops
     }
 
     /// The classes in the order of the logits.
@@ -227,15 +231,19 @@ impl Candidate {
         &self.input
     }
 
-    /// Logits `[batch, classes]` of `pixels [batch, channels, crop, crop]`.
+    /// Logits `[batch, classes]` of `pixels [batch, channels, crop, crop]`, divided by the manifest's
+    /// temperature: their softmax is what the edge says.
     ///
     /// # Errors
     /// When the network cannot be run, or gives what is not a number.
     pub fn predict(&mut self, pixels: &[f32], batch: usize) -> Result<Vec<f32>, JudgeError> {
-        let logits = match &mut self.runner {
+        let mut logits = match &mut self.runner {
             Runner::Checkpoint(engine, params) => engine.infer(params, pixels, batch)?,
             Runner::Onnx(model) => model.logits(pixels, batch)?,
         };
+        for logit in &mut logits {
+            *logit /= self.decision.temperature;
+        }
         match logits.iter().position(|logit| !logit.is_finite()) {
             None => Ok(logits),
             Some(at) => Err(JudgeError::NotFinite {
@@ -319,5 +327,34 @@ impl Candidate {
             return Err(JudgeError::Empty);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{LoadOptions, Split, open};
+
+    /// Losses and certainties were those of temperature 1, whatever the manifest said to the edge.
+    #[test]
+    fn a_manifests_temperature_divides_the_logits_and_changes_no_decision() {
+        let data = open("synth:7:70", &LoadOptions::default()).unwrap().dataset;
+        let indices = data.indices(Split::PublicTest);
+        let judge = |temperature| {
+            let mut package = ModelPackage::embedded();
+            package.manifest.decision.temperature = temperature;
+            let mut candidate = Candidate::from_package(&package).unwrap();
+            let crops = candidate.crops();
+            let logits = candidate.logits(&data, &indices, crops).unwrap();
+            let targets = predict::targets(&data, &indices);
+            let evaluation = Evaluation::from_logits(data.labels(), &logits, &targets).unwrap();
+            (logits, evaluation)
+        };
+        let (sharp, one) = judge(1.0);
+        let (flat, three) = judge(3.0);
+        let divided: Vec<f32> = sharp.iter().map(|logit| logit / 3.0).collect();
+        assert_eq!(divided, flat);
+        assert_eq!(one.confusion(), three.confusion());
+        assert_ne!(one.loss(), three.loss());
     }
 }

@@ -24,16 +24,14 @@ const TARGET_STREAM: u64 = ORDER_STREAM | MIXUP_STREAM;
 /// One training batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `[len, channels, crop, crop]`.
+    /// `[images, channels, crop, crop]`.
     pub pixels: Vec<f32>,
-    /// `[len, classes]`: one-hot, a mix or a distribution, or for [`TargetKind::AnyOf`] a set.
+    /// `[images, classes]`: one-hot, a mix or a distribution, or for [`TargetKind::AnyOf`] a set.
     ///
     /// [`TargetKind::AnyOf`]: crate::data::TargetKind::AnyOf
     pub targets: Vec<f32>,
-    /// Their places in the data set.
+    /// The images' places in the data set.
     pub images: Vec<usize>,
-    /// Images.
-    pub len: usize,
 }
 
 /// What batches are made of.
@@ -84,7 +82,6 @@ impl Loader<'_> {
         let chosen = &order[start..(start + self.batch).min(order.len())];
         let (input, plane) = (self.input.input_len(), self.input.crop * self.input.crop);
         let classes = self.dataset.labels().len();
-        batch.len = chosen.len();
         batch.images.clear();
         batch.images.extend_from_slice(chosen);
         batch.pixels.resize(chosen.len() * input, 0.0);
@@ -115,7 +112,7 @@ impl Loader<'_> {
     /// Mixes each image with another of the batch by one weight from Beta(α, α).
     fn mix(&self, rng: &mut ChaCha8Rng, batch: &mut Batch, input: usize, classes: usize) {
         let own = beta(rng, f64::from(self.augment.mixup)) as f32;
-        let mut partners: Vec<usize> = (0..batch.len).collect();
+        let mut partners: Vec<usize> = (0..batch.images.len()).collect();
         partners.shuffle(rng);
         let (pixels, targets) = (batch.pixels.clone(), batch.targets.clone());
         let blend = |to: &mut [f32], from: &[f32], width: usize| {
@@ -225,7 +222,7 @@ mod tests {
             assert_ne!(order, loader.indices);
             order.sort_unstable();
             assert_eq!(order, loader.indices);
-            let images: usize = collect(loader, 0, 0).iter().map(|b| b.len).sum();
+            let images: usize = collect(loader, 0, 0).iter().map(|b| b.images.len()).sum();
             assert_eq!(images, 140);
         });
     }

@@ -104,7 +104,7 @@ pub struct Provenance {
     pub command: String,
     /// Its seed.
     pub seed: u64,
-    /// The commit of this repository that ran it.
+    /// The commit of this repository that ran it, or `unknown`.
     pub commit: String,
     /// How well it does, when measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,8 @@ pub struct Provenance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accuracy {
-    /// The split measured on, for example `PublicTest`.
+    /// The split measured on, for example `PublicTest`; where its data are not known to be those trained on,
+    /// with them and the number of images: `PublicTest of other.csv, 500 images`.
     pub split: String,
     /// The crops averaged over.
     pub crops: Crops,

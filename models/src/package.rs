@@ -69,14 +69,6 @@ pub enum ModelError {
     },
 }
 
-impl ModelError {
-    /// Whether the manifest is at fault: a configuration error, exit code 78, where the rest are bad
-    /// data or I/O, exit code 1.
-    pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Manifest { .. })
-    }
-}
-
 impl ModelPackage {
     /// Opens a model folder, or the `model.toml` in it, and checks the model file's checksum.
     ///

@@ -154,10 +154,28 @@ fn a_fold_that_has_not_saved_yet_keeps_its_plan() {
     let bench = Bench::new();
     let first = |more: &str| bench.run(&bench.folds(&format!("--fold 1/3 --out run {more}")));
     first("").success();
-    // as in a run's first minutes: a fold that is done has no state, and now no result
-    fs::remove_file(bench.path("run/fold-01/result.json")).unwrap();
+    // as in a run's first minutes: a fold that is done has no state, and now no result and no network
+    for file in ["result.json", "best.safetensors"] {
+        fs::remove_file(bench.path("run/fold-01").join(file)).unwrap();
+    }
     first("--epochs 3").refused(1, &["crossval.json", "train.epochs", "is 2, expected 3"]);
     first("").success();
+}
+
+/// Older builds divided the images otherwise, and folds of both would have been put together.
+#[test]
+fn folds_of_an_older_division_are_not_gone_on_with() {
+    let bench = Bench::new();
+    let first = || bench.run(&bench.folds("--fold 1/3 --out run"));
+    first().success();
+    let path = bench.path("run/crossval.json");
+    let mut plan = json(&fs::read_to_string(&path).unwrap());
+    plan.as_object_mut().unwrap().remove("even_shares");
+    fs::write(&path, plan.to_string()).unwrap();
+    first().refused(
+        1,
+        &["crossval.json", "even_shares", "is false, expected true"],
+    );
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! `fer-edge run` as a service: signals, reloading, what systemd is told, and its configuration.
 
-use std::fs;
+#[path = "serial/pty.rs"]
+#[expect(dead_code, reason = "nothing goes over the line here")]
+mod pty;
+
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -19,8 +23,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use pty::Cable;
+
 /// Far beyond what anything here takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A kiosk page on a free port.
+const KIOSK: &str = "[http]\nenabled = true\nlisten = '127.0.0.1:0'\n";
 
 /// A running `fer-edge`, ended with the test.
 struct Daemon {
@@ -82,10 +91,11 @@ impl Drop for Daemon {
     }
 }
 
-/// `fer-edge run` on the demo at the speed of a camera: 14 seconds.
+/// `fer-edge run` on the demo at the speed of a camera: 14 seconds. Away from a terminal, as under systemd.
 fn demo() -> Command {
     let mut command = program("fer-edge");
-    command.args(["run", "--realtime"]).stdout(Stdio::piped());
+    command.args(["run", "--realtime"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 
@@ -179,6 +189,24 @@ fn sigterm_ends_in_order() {
         // Nothing half written is left behind.
         assert!(lines.all(|line| line.ends_with('}')));
     }
+}
+
+/// It watched on when the terminal, or the connection behind it, was closed.
+#[test]
+fn the_end_of_its_terminal_ends_it_in_order() {
+    let terminal = Cable::new();
+    let stdin = File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NOCTTY.bits())
+        .open(terminal.port())
+        .unwrap();
+    let mut daemon = Daemon::start(demo().stdin(stdin));
+    let mut lines = daemon.lines();
+    assert!(lines.next().is_some());
+    daemon.signal(Signal::SIGHUP);
+    daemon.says("SIGHUP: ending");
+    daemon.says(" frames, ");
+    assert_eq!(daemon.ends().code(), Some(0));
 }
 
 #[test]
@@ -291,15 +319,14 @@ fn sighup_applies_what_it_can_and_names_the_rest() {
 
 #[test]
 fn an_outlet_that_cannot_change_stays_as_it_is_until_it_can() {
-    let server = "[http]\nenabled = true\nlisten = '127.0.0.1:0'\n";
-    let files = Files::new(&[("fer-edge.toml", server)]);
+    let files = Files::new(&[("fer-edge.toml", KIOSK)]);
     let mut command = demo();
     let mut daemon = Daemon::start(command.arg("--config").arg(files.path("fer-edge.toml")));
     let mut lines = daemon.lines();
     assert!(lines.next().is_some());
 
     let token = files.path("token");
-    let guarded = format!("{server}token_file = '{}'", token.display());
+    let guarded = format!("{KIOSK}token_file = '{}'", token.display());
     files.write("fer-edge.toml", &guarded);
     daemon.signal(Signal::SIGHUP);
     let kept = daemon.says("stay in force");
@@ -320,28 +347,48 @@ fn an_outlet_that_cannot_change_stays_as_it_is_until_it_can() {
 }
 
 #[test]
-fn pictures_are_classified_with_the_model_of_the_start_whatever_becomes_of_its_folder() {
-    let zoo = skip::root().join("models/zoo/vgg19-tiny-int8");
-    let files = Files::new(&[(
-        "fer-edge.toml",
-        "[http]\nenabled = true\nlisten = '127.0.0.1:0'",
-    )]);
-    let model = files.path("model");
-    fs::create_dir(&model).unwrap();
-    for name in ["model.toml", "model.onnx"] {
-        fs::copy(zoo.join(name), model.join(name)).unwrap();
+fn a_stdout_that_fails_costs_the_other_outlets_nothing() {
+    let files = Files::new(&[("fer-edge.toml", KIOSK)]);
+    let full = || OwnedFd::from(File::options().write(true).open("/dev/full").unwrap());
+    let gone = || OwnedFd::from(std::io::pipe().unwrap().1);
+    let run = |stdout: OwnedFd| {
+        let mut command = program("fer-edge");
+        command.args(["run", "--frames", "5"]).stdout(stdout);
+        command
+    };
+    for (stdout, reason) in [(full(), "No space left"), (gone(), "has gone")] {
+        let mut command = run(stdout);
+        let mut daemon = Daemon::start(command.arg("--config").arg(files.path("fer-edge.toml")));
+        let warned = daemon.says("until it works again");
+        assert!(warned.contains(reason), "{warned}");
+        daemon.says("5 frames, ");
+        assert_eq!(daemon.ends().code(), Some(0));
+        let warnings = daemon.logged.iter().filter(|line| line.contains(reason));
+        assert_eq!(warnings.count(), 1, "{:#?}", daemon.logged);
     }
+    // with nothing else on, it ends
+    for (stdout, code) in [(full(), 1), (gone(), 0)] {
+        let mut daemon = Daemon::start(&mut run(stdout));
+        daemon.says("0 frames, ");
+        assert_eq!(daemon.ends().code(), Some(code));
+    }
+}
+
+/// Starts with a kiosk page and a camera that shows nothing yet; returns the page's address too.
+fn idle_kiosk(files: &Files) -> (Daemon, ChildStdin, String) {
     let mut command = program("fer-edge");
     command.args(["run", "-"]).stdin(Stdio::piped());
     command.arg("--config").arg(files.path("fer-edge.toml"));
-    let mut daemon = Daemon::start(command.arg("--model").arg(&model));
-    // As a camera that shows nothing yet.
+    let mut daemon = Daemon::start(&mut command);
     let mut stdin = daemon.child.stdin.take().unwrap();
     stdin.write_all(b"YUV4MPEG2 W4 H4 F25:1 Cmono\n").unwrap();
     let listens = daemon.says("kiosk page at http://");
-    fs::remove_dir_all(&model).unwrap();
-
     let (_, address) = listens.trim_end_matches('/').rsplit_once('/').unwrap();
+    (daemon, stdin, address.to_owned())
+}
+
+/// The answer to a picture of a happy face.
+fn classified(address: &str) -> String {
     let picture = fs::read(skip::root().join("edge/assets/faces/happy.png")).unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -355,7 +402,36 @@ fn pictures_are_classified_with_the_model_of_the_start_whatever_becomes_of_its_f
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    answer
+}
+
+#[test]
+fn pictures_are_classified_with_the_model_of_the_start_whatever_becomes_of_its_folder() {
+    let zoo = skip::root().join("models/zoo/vgg19-tiny-int8");
+    let files = Files::new(&[]);
+    let model = files.path("model");
+    let text = format!("{KIOSK}[model]\npath = '{}'", model.display());
+    files.write("fer-edge.toml", &text);
+    fs::create_dir(&model).unwrap();
+    for name in ["model.toml", "model.onnx"] {
+        fs::copy(zoo.join(name), model.join(name)).unwrap();
+    }
+    let (_daemon, _stdin, address) = idle_kiosk(&files);
+    fs::remove_dir_all(&model).unwrap();
+    let answer = classified(&address);
     assert!(answer.contains("vgg19-tiny-int8"), "{answer}");
+}
+
+#[test]
+fn the_threshold_of_the_configuration_holds_for_pictures_that_are_sent() {
+    // nobody is that sure
+    for (threshold, nobody) in [("0", false), ("1", true)] {
+        let limits = format!("[vision]\ndetector = 'none'\n[service]\nthreshold = {threshold}");
+        let files = Files::new(&[("fer-edge.toml", &format!("{KIOSK}{limits}"))]);
+        let (_daemon, _stdin, address) = idle_kiosk(&files);
+        let answer = classified(&address);
+        assert_eq!(answer.contains("\"faces\":[]"), nobody, "{answer}");
+    }
 }
 
 #[test]

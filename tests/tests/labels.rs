@@ -188,6 +188,31 @@ fn data_sets_are_written_in_other_forms() {
         .refused(2, &["h.pdf", ".svg or .png"]);
 }
 
+/// Pictures of any size became 48 pixels wide, and no help said so.
+#[test]
+fn pictures_are_written_in_the_size_that_is_asked_for() {
+    let bench = Bench::new();
+    for line in [
+        "data folders synth:3:70 --size 96 --out large",
+        "data split large --size 96 --validation 0.2 --out parts",
+        "data folders large --out small",
+    ] {
+        bench.run(line).success();
+    }
+    for (folder, side) in [("large", 96), ("parts", 96), ("small", 48)] {
+        let class = bench.0.path().join(folder).join("train/happy");
+        let picture = fs::read_dir(class).unwrap().next().unwrap().unwrap();
+        let size = image::image_dimensions(picture.path()).unwrap();
+        assert_eq!(size, (side, side), "{folder}");
+    }
+    bench
+        .run("data split large --size 96 --out parts.csv")
+        .refused(1, &["parts.csv", "48x48"]);
+    bench
+        .run("data folders large --size 0 --out x")
+        .refused(2, &["--size"]);
+}
+
 #[test]
 fn pictures_of_two_splits_are_found_and_left_out() {
     let bench = Bench::new();

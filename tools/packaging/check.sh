@@ -84,6 +84,9 @@ package() {
     for words in '  ring ' 'Copyright 2015-2025 Brian Smith' 'the fiat-crypto authors'; do
         grep -qF "$words" "$work/third-party" || fail "the licences of what the program links lack: $words"
     done
+    # in the program for ARM only
+    $here/third_party.py arm64 >"$work/third-party-arm64"
+    grep -qF '  rppal ' "$work/third-party-arm64" || fail "the licences of what the ARM program links lack rppal's"
     dead_links "$work/root/usr/share/doc/fer-edge"
     (cd "$work/root" && "$work/root/usr/bin/fer-edge" config check --config etc/fer/fer-edge.toml)
     "$work/root/usr/bin/fer-edge" run --frames 3 demo

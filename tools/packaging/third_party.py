@@ -3,8 +3,8 @@
 
     tools/packaging/third_party.py amd64
 
-Asks cargo what fer-edge depends on (features as by default), and takes the texts from the crates themselves; texts that are
-alike stand there once, under the names of all crates that have them.
+Asks cargo what fer-edge depends on (with the feature rpi for arm64, as tools/cross-aarch64.sh builds it), and takes the texts
+from the crates themselves; texts that are alike stand there once, under the names of all crates that have them.
 """
 
 import json
@@ -12,7 +12,10 @@ import pathlib
 import subprocess
 import sys
 
-TARGETS = {"amd64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+TARGETS = {
+    "amd64": ["--filter-platform", "x86_64-unknown-linux-gnu"],
+    "arm64": ["--filter-platform", "aarch64-unknown-linux-gnu", "--features", "fer-edge/rpi"],
+}
 TEXTS = ("LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE")
 NOT_LINKED = ("tests", "benches", "examples")
 
@@ -46,7 +49,7 @@ def texts_of(package):
 def main():
     if len(sys.argv) != 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"usage: third_party.py {'|'.join(TARGETS)}")
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", TARGETS[sys.argv[1]]]
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", *TARGETS[sys.argv[1]]]
     packages = linked(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     print("fer-edge links these crates, each under the licence beside it:\n")
     having = {}

@@ -1,4 +1,4 @@
-//! A configuration under libFuzzer; `tests/fuzz.rs` runs the same function on damaged copies of good inputs.
+//! A configuration under libFuzzer; `tests/tests/fuzz` runs the same function on damaged copies of good inputs.
 #![no_main]
 
 #[path = "../targets/config.rs"]

@@ -1,4 +1,4 @@
-//! A request with a picture under libFuzzer; `tests/fuzz.rs` runs the same function on damaged copies of good inputs.
+//! A request with a picture under libFuzzer; `tests/tests/fuzz` runs the same function on damaged copies of good inputs.
 #![no_main]
 
 #[path = "../targets/http_request.rs"]

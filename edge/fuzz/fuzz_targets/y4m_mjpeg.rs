@@ -1,4 +1,4 @@
-//! Y4M and MJPEG under libFuzzer; `tests/fuzz.rs` runs the same function on damaged copies of good inputs.
+//! Y4M and MJPEG under libFuzzer; `tests/tests/fuzz` runs the same function on damaged copies of good inputs.
 #![no_main]
 
 #[path = "../targets/y4m_mjpeg.rs"]

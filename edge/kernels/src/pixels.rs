@@ -68,7 +68,9 @@ impl Places {
     /// In tiles, for a unit that takes sixteen windows at equal distances.
     ///
     /// With a stride of 1, all windows of all pictures lie one pixel apart when those in the border are
-    /// counted too: small maps then fill tiles that their rows alone wouldn't. Else each row has its own.
+    /// counted too: small maps then fill tiles that their rows alone wouldn't. Else each row has its own;
+    /// so too where padding as wide as the window makes the end of one row or picture and the start of the
+    /// next see the same pixels, since a place in a tile has one output.
     pub(crate) fn tiles(window: &Window, from: &Layout, to: &Layout, pictures: usize) -> Self {
         let (mut tiles, mut ends) = (Vec::new(), Vec::new());
         let (height, width) = (to.shape.height, to.shape.width);
@@ -87,7 +89,8 @@ impl Places {
         let row = |picture: usize, y: usize| {
             (0..width).map(move |x| to.at(picture, y as isize, x as isize) as u32)
         };
-        if window.stride == [1, 1] {
+        let apart = width <= from.pitch() && height <= from.shape.height + from.gap_rows;
+        if window.stride == [1, 1] && apart {
             let start = first(window, from, [0, 0, 0]) as usize;
             let mut outputs = Vec::new();
             for picture in 0..pictures {
@@ -138,4 +141,55 @@ fn first(window: &Window, from: &Layout, [picture, y, x]: [usize; 3]) -> u32 {
     let place =
         |i: usize, axis: usize| (i * window.stride[axis]) as isize - window.pads[axis] as isize;
     from.at(picture, place(y, 0), place(x, 1)) as u32
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::map::Shape;
+
+    #[test]
+    fn tiles_hold_every_pixel_where_the_padding_is_as_wide_as_the_window() {
+        let from = Layout {
+            shape: Shape {
+                height: 4,
+                width: 5,
+                channels: 2,
+            },
+            gap: 1,
+            gap_rows: 1,
+        };
+        for (kernel, pads) in [
+            ([3, 3], [1; 4]),
+            ([1, 3], [0, 1, 0, 1]),
+            ([3, 1], [0, 1, 0, 1]),
+            ([1, 3], [1, 0, 1, 0]),
+            ([1, 1], [1; 4]),
+        ] {
+            let window = Window {
+                kernel,
+                stride: [1, 1],
+                pads,
+            };
+            let to = Layout {
+                shape: window.output(from.shape, 3).unwrap(),
+                gap: 0,
+                gap_rows: 0,
+            };
+            let places = Places::tiles(&window, &from, &to, 2);
+            let mut found: Vec<(u32, u32)> = places
+                .tiles
+                .iter()
+                .flat_map(|tile| (tile.input..).step_by(2).zip(tile.outputs))
+                .filter(|&(_, output)| output != NOWHERE)
+                .collect();
+            found.sort_unstable_by_key(|&(_, output)| output);
+            let expected: Vec<(u32, u32)> = Places::pixels(&window, &from, &to, 2)
+                .pixels
+                .iter()
+                .map(|pixel| (pixel.input, pixel.output))
+                .collect();
+            assert_eq!(found, expected, "{window:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 pub(crate) const AHEAD: usize = 4096;
 
 /// Bytes that come at once.
-pub(crate) const LINE: usize = 64;
+const LINE: usize = 64;
 
 /// Asks for the `bytes` that lie [`AHEAD`] of `at`; past the end of the weights, for nothing.
 #[inline(always)]

@@ -35,7 +35,13 @@ pub(super) struct BenchArgs {
     #[command(flatten)]
     detector: DetectorChoice,
     /// Frames of the demo to measure, after five to warm up
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=205))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u64).range(1..=205),
+        conflicts_with = "one"
+    )]
     frames: u64,
     /// Measure the classifier alone, on faces of 32-bit floats, as the model's input wants them; prints JSON
     #[arg(
@@ -57,13 +63,12 @@ pub(super) struct BenchArgs {
         value_name = "N",
         default_value_t = 100,
         value_parser = clap::value_parser!(u64).range(1..=100_000),
-        conflicts_with = "frames",
         requires = "one"
     )]
     runs: u64,
 }
 
-/// Frames before the measurement: caches and buffers fill, the processor's clock rises.
+/// Frames or runs before the measurement: caches and buffers fill, the processor's clock rises.
 const WARM_UP: u64 = 5;
 
 #[derive(Default)]
@@ -189,6 +194,20 @@ mod tests {
         for runs in ["0", "18446744073709551615"] {
             let error = parse(runs).unwrap_err();
             assert!(error.to_string().contains("--runs"), "{error}");
+        }
+    }
+
+    /// They were passed over in silence.
+    #[test]
+    fn frames_of_the_demo_are_refused_beside_a_file_to_measure() {
+        for of in ["--pixels", "--picture"] {
+            let parse = |more: &[&str]| {
+                let args = ["fer-edge", "bench", of, "file"];
+                Cli::try_parse_from(args.iter().chain(more))
+            };
+            assert!(parse(&["--runs", "2"]).is_ok());
+            let error = parse(&["--frames", "2"]).unwrap_err().to_string();
+            assert!(error.contains("--frames") && error.contains(of), "{error}");
         }
     }
 

@@ -63,6 +63,9 @@ fn describe(device: &Found) -> String {
     if device.usable() {
         let best: &Path = best.unwrap_or(&device.node);
         rows.push(("use", best.display().to_string()));
+    } else if device.delivers() {
+        let note = "a unit of the board's processor, not a camera";
+        rows.push(("note", note.to_owned()));
     }
     let rows = rows
         .iter()
@@ -117,7 +120,7 @@ fn advice(found: &[Found]) -> String {
          container: pass the device on, for example --device /dev/video0\n  \
          network: use its address, http://host/path of a Motion JPEG stream\n"
     } else {
-        "None of these delivers pictures in a format that is supported. CSI cameras need their vendor's \
+        "None of these is a camera with pictures in a format that is supported. CSI cameras need their vendor's \
          software: use `rpicam` or `jetson`.\n"
     };
     what.to_owned()
@@ -166,6 +169,18 @@ mod tests {
             assert!(text.contains(row), "{row}: {text}");
         }
         assert!(!text.contains("usermod"), "{text}");
+    }
+
+    #[test]
+    fn a_unit_of_the_processor_is_no_camera_to_use() {
+        let mut isp = webcam();
+        isp.details.as_mut().unwrap().driver = "bcm2835-isp".to_owned();
+        let text = report(&[isp], |_| None);
+        assert!(!text.contains("\n  use "), "{text}");
+        assert!(
+            text.contains("not a camera") && text.contains("None of these"),
+            "{text}"
+        );
     }
 
     #[test]

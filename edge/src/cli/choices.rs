@@ -29,11 +29,11 @@ impl ConfigChoice {
 
     /// Where the layers lie.
     pub(super) fn places(&self, flags: Vec<FlagValue>) -> Places {
-        let named = || env::var_os(variables::CONFIG_FILE).map(PathBuf::from);
+        let variable = env::var_os(variables::CONFIG_FILE).filter(|path| !path.is_empty());
         Places {
-            file: self.config.clone().or_else(named),
+            file: self.config.clone().or(variable.map(PathBuf::from)),
             flags,
-            leave_outlets: false,
+            ..Places::default()
         }
     }
 }

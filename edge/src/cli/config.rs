@@ -12,7 +12,8 @@ use super::choices::ConfigChoice;
     after_help = "Layers, later ones win: built-in values, /etc/fer/fer-edge.toml, \
     /etc/fer/conf.d/*.toml, FER_EDGE_* of the environment, flags of `run`.\n\n\
     Examples:\n  \
-    fer-edge config show                          what is in force here\n  \
+    fer-edge config show                            what is in force here\n  \
+    sudo -u fer-edge fer-edge config show           and what for the service\n  \
     fer-edge config check --config ./fer-edge.toml  is this file right?"
 )]
 pub(super) struct ConfigArgs {

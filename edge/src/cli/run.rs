@@ -17,6 +17,9 @@ use fer_edge::service::{self, Stages, stages};
 use super::choices::{ConfigChoice, DetectorChoice, ModelChoice, load, parse_positive};
 use super::{Failure, configuration, conflict};
 
+/// Frame rate of recorded MJPEG where none is given.
+const MJPEG_FPS: f64 = 25.0;
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     fer-edge run demo                         the built-in demo\n  \
@@ -28,7 +31,7 @@ use super::{Failure, configuration, conflict};
     Each line of the output is one frame; docs/json-lines.md describes it. What flags don't say is \
     taken from the configuration: `fer-edge config show`. An INPUT that is no camera goes to stdout: broker, \
     serial line, kiosk page and light of /etc/fer are left to the service, unless --config names a file or \
-    FER_EDGE_* variables ask for them.")]
+    FER_EDGE_* variables ask for them. Without INPUT, files in /etc/fer that may not be read are an error.")]
 pub(super) struct RunArgs {
     /// A camera (v4l2:auto, /dev/video0, rpicam, jetson, http://...), a picture, a folder of pictures, a
     /// .y4m, .mjpeg or .mjpg file, - for stdin (Y4M or MJPEG), or demo; write ./demo for a file of that
@@ -51,9 +54,10 @@ pub(super) struct RunArgs {
     /// Play a recording at its own speed and drop frames that come too fast, like a camera
     #[arg(long)]
     realtime: bool,
-    /// Frame rate of MJPEG, which carries none
-    #[arg(long, value_name = "RATE", default_value_t = 25.0, value_parser = parse_positive)]
-    fps: f32,
+    /// Frame rate of recorded MJPEG, which carries none; a camera's is camera.fps of the
+    /// configuration [default: 25]
+    #[arg(long, value_name = "RATE", value_parser = parse_positive)]
+    fps: Option<f32>,
 }
 
 #[derive(Debug, Args)]
@@ -110,12 +114,18 @@ impl RunArgs {
             if self.realtime {
                 return Err(conflict("--realtime goes with recordings only"));
             }
+            if self.fps.is_some() {
+                return Err(conflict(
+                    "--fps goes with recordings only; for a camera, set camera.fps",
+                ));
+            }
             let health = Arc::clone(&shared.health);
             let control = Arc::clone(&shared.control);
             return camera::open(&loaded.config.camera, health, control).map_err(configuration);
         }
         let input = self.input.clone().unwrap_or_else(|| "demo".into());
-        let source = capture::open(&Input::from(input), f64::from(self.fps))?;
+        let fps = self.fps.map_or(MJPEG_FPS, f64::from);
+        let source = capture::open(&Input::from(input), fps)?;
         Ok(if self.realtime {
             Box::new(Paced::new(source))
         } else {
@@ -135,10 +145,12 @@ impl RunArgs {
         self.camera().is_some() || (self.input.is_none() && loaded.layers.has_table("camera"))
     }
 
-    /// Where the settings lie. What is no camera is looked at beside the service, whose outlets are in use.
+    /// Where the settings lie. What is no camera is looked at beside the service, whose outlets are in use. Whoever names
+    /// nothing is the service, and needs its files.
     fn places(&self) -> Result<Places, Failure> {
         Ok(Places {
             leave_outlets: self.input.is_some() && self.camera().is_none(),
+            skip_unreadable: self.input.is_some(),
             ..self.config.places(self.values()?)
         })
     }
@@ -154,6 +166,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let source = args.open(&loaded, &shared)?;
     tracing::info!(source = source.name(), model = manifest.name, "started");
 
+    let places = for_reload(places);
     let reread = Box::new(move || config::load(&places, env::vars_os()));
     let stages = Stages {
         source,
@@ -183,9 +196,70 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     })
 }
 
+/// Where a reload looks. What can no longer be read is not to undo what it said.
+fn for_reload(places: Places) -> Places {
+    Places {
+        skip_unreadable: false,
+        ..places
+    }
+}
+
 fn parse_fraction(text: &str) -> Result<f32, String> {
     text.parse()
         .ok()
         .filter(|n| (0.0..=1.0).contains(n))
         .ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cli, Command};
+    use super::*;
+    use clap::Parser;
+    use fer_edge::config::{Config, Layers};
+
+    fn parsed(args: &str) -> RunArgs {
+        let line = format!("fer-edge run {args}");
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Run(args) = cli.command else {
+            panic!("another command");
+        };
+        args
+    }
+
+    /// Without its files the service ran all the same, and a reload closed what they had opened.
+    #[test]
+    fn only_a_named_input_does_without_the_files_of_the_service_and_no_reload_does() {
+        for (args, does) in [
+            ("", false),
+            ("--realtime", false),
+            ("demo", true),
+            ("rpicam", true),
+        ] {
+            let places = parsed(args).places().unwrap();
+            assert_eq!(places.skip_unreadable, does, "{args}");
+            assert!(!for_reload(places).skip_unreadable, "{args}");
+        }
+    }
+
+    /// It was passed over in silence.
+    #[test]
+    fn a_frame_rate_for_a_camera_is_refused_with_the_setting_that_it_has() {
+        let args = parsed("rpicam --fps 10");
+        let loaded = Loaded {
+            config: Config::default(),
+            layers: Layers::default(),
+            files: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let shared = service::share(&loaded.config, 7);
+        let Err(Failure::Usage(error)) = args.open(&loaded, &shared) else {
+            panic!("taken, or not the user's slip");
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("--fps") && text.contains("camera.fps"),
+            "{text}"
+        );
+    }
 }

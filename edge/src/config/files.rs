@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::layers::{Layers, Origin};
-use super::{Config, ConfigError, Loaded, show};
+use super::{Config, ConfigError, Loaded, Places, show};
 
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "/etc/fer/fer-edge.toml";
@@ -18,26 +18,27 @@ pub const DROP_INS: &str = "conf.d";
 ///
 /// # Errors
 /// Returns an error for a file that can't be read or is no TOML. [`DEFAULT_FILE`] and the folder may
-/// be missing.
+/// be missing, and unreadable where `places` say so.
 pub(super) fn add(
     layers: &mut Layers,
-    named: Option<&Path>,
+    places: &Places,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<PathBuf>, ConfigError> {
-    let main = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let main = places.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+    let folder = main.with_file_name(DROP_INS);
     let mut paths = vec![main.to_owned()];
-    paths.extend(drop_ins(&main.with_file_name(DROP_INS))?);
+    match drop_ins(&folder) {
+        Ok(found) => paths.extend(found),
+        Err(error) => warnings.extend(passed_over(&folder, error, places)?),
+    }
     let mut read = Vec::new();
     for path in paths {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => continue,
-            // The daemon's file holds secrets; somebody who looks at a picture doesn't need it.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && named.is_none() => {
-                warnings.push(format!("{}: not read: {error}", path.display()));
+            Err(error) => {
+                warnings.extend(passed_over(&path, error, places)?);
                 continue;
             }
-            Err(error) => return Err(ConfigError::Read { path, error }),
         };
         layers.add_file(path.clone(), &text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
@@ -53,30 +54,44 @@ pub(super) fn add(
     Ok(read)
 }
 
-fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let list = || -> io::Result<Vec<PathBuf>> {
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-            {
-                paths.push(path);
-            }
+/// What to warn of, if anything, where what can't be read is not needed.
+fn passed_over(
+    path: &Path,
+    error: io::Error,
+    places: &Places,
+) -> Result<Option<String>, ConfigError> {
+    let named = places.file.is_some();
+    match error.kind() {
+        ErrorKind::NotFound if !named => Ok(None),
+        ErrorKind::PermissionDenied if !named && places.skip_unreadable => {
+            Ok(Some(format!("{}: not read: {error}", path.display())))
         }
-        paths.sort();
-        Ok(paths)
-    };
-    match list() {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(Vec::new())
-        }
-        listed => listed.map_err(|error| ConfigError::Read {
-            path: folder.to_owned(),
+        _ => Err(ConfigError::Read {
+            path: path.to_owned(),
             error,
         }),
     }
+}
+
+fn drop_ins(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// Says which files with secrets in them everybody on this machine can read.
@@ -89,9 +104,10 @@ pub(super) fn exposed_secrets(loaded: &Loaded) -> Vec<String> {
         ("http.token_file", &http.token_file),
     ] {
         if let Some(path) = path.as_deref().filter(|path| is_exposed(path)) {
-            let path = path.display();
             warnings.push(format!(
-                "{key}: {path} can be read by everybody; chmod 640 {path}"
+                "{key}: {} can be read by everybody; {}",
+                path.display(),
+                advice(path)
             ));
         }
     }
@@ -99,13 +115,20 @@ pub(super) fn exposed_secrets(loaded: &Loaded) -> Vec<String> {
         if let Origin::File(path) = loaded.layers.origin(&key)
             && is_exposed(&path)
         {
-            let path = path.display();
             warnings.push(format!(
-                "{path}: holds {key} and can be read by everybody; chmod 640 {path}"
+                "{}: holds {key} and can be read by everybody; {}",
+                path.display(),
+                advice(&path)
             ));
         }
     }
     warnings
+}
+
+/// What keeps a file to its owner and the service. The mode alone would shut the service out of a file of root's.
+fn advice(path: &Path) -> String {
+    let path = path.display();
+    format!("chgrp fer-edge {path} && chmod 640 {path}")
 }
 
 fn is_exposed(path: &Path) -> bool {
@@ -114,11 +137,39 @@ fn is_exposed(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Places, load};
+    use super::super::load;
     use super::*;
 
+    /// The service ran without what its file or a drop-in said, such as its broker, and a reload closed it.
     #[test]
-    fn a_token_file_that_everybody_can_read_is_named() {
+    fn files_that_may_not_be_read_are_an_error_but_for_who_does_without_them() {
+        let path = Path::new("/etc/fer/conf.d/a.toml");
+        let became = |kind: ErrorKind, places: &Places| passed_over(path, kind.into(), places);
+        let service = Places::default();
+        let looked = Places {
+            skip_unreadable: true,
+            ..Places::default()
+        };
+        let named = Places {
+            file: Some(path.to_owned()),
+            ..looked.clone()
+        };
+        for places in [&service, &named] {
+            let error = became(ErrorKind::PermissionDenied, places).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with("/etc/fer/conf.d/a.toml: "), "{text}");
+        }
+        let warning = became(ErrorKind::PermissionDenied, &looked).unwrap();
+        assert!(warning.is_some_and(|w| w.contains("a.toml: not read")));
+        for places in [&service, &looked] {
+            assert_eq!(became(ErrorKind::NotFound, places).unwrap(), None);
+        }
+        assert!(became(ErrorKind::NotFound, &named).is_err());
+    }
+
+    /// The mode alone was advised, which shut the service out of a file of root's.
+    #[test]
+    fn a_token_file_that_everybody_can_read_is_named_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
         let file = folder.path().join("fer-edge.toml");
@@ -135,6 +186,9 @@ mod tests {
         let exposed = warnings(0o644);
         assert_eq!(exposed.len(), 1, "{exposed:?}");
         assert!(exposed[0].starts_with("http.token_file: "), "{exposed:?}");
+        let path = token.display();
+        let advice = format!("; chgrp fer-edge {path} && chmod 640 {path}");
+        assert!(exposed[0].ends_with(&advice), "{exposed:?}");
         assert_eq!(warnings(0o640), [""; 0]);
     }
 }

@@ -69,6 +69,9 @@ pub struct Places {
     /// Whether the outlets that [`DEFAULT_FILE`] and its drop-ins ask for are left to the service, and results go to
     /// stdout whatever they say. A `file` that was named, the environment and flags are followed all the same.
     pub leave_outlets: bool,
+    /// Whether [`DEFAULT_FILE`] and its drop-ins are passed over, with a warning, where they may not be read. They hold
+    /// the service's secrets, and somebody who looks at a picture doesn't need them; the service does.
+    pub skip_unreadable: bool,
 }
 
 /// The configuration in force and where it comes from.
@@ -94,7 +97,7 @@ pub fn load(
 ) -> Result<Loaded, ConfigError> {
     let mut layers = Layers::default();
     let mut warnings = Vec::new();
-    let files = files::add(&mut layers, places.file.as_deref(), &mut warnings)?;
+    let files = files::add(&mut layers, places, &mut warnings)?;
     if places.leave_outlets && places.file.is_none() {
         outlets::leave(&mut layers);
     }
@@ -272,11 +275,15 @@ mod tests {
                 "vision.min_face",
                 "expected at least 20",
             ),
-            ("[smoothing]\nmargin = 2", "smoothing.margin", "from 0 to 1"),
+            (
+                "[smoothing]\nmargin = 2",
+                "smoothing.margin",
+                "expected 0 to 1, found `2`",
+            ),
             (
                 "[vision]\ndetector = 'roi'",
                 "vision.detector",
-                "needs region",
+                "region = [x, y, width, height]",
             ),
             ("[service]\nid = 'a/b'", "service.id", "letters"),
             ("[service", "line 1", ""),
@@ -286,6 +293,57 @@ mod tests {
             for expected in ["conf.d/1.toml", key, says] {
                 assert!(error.contains(expected), "{expected} in {error}");
             }
+        }
+    }
+
+    #[test]
+    fn every_table_names_the_key_once_and_what_was_found() {
+        for (text, says) in [
+            (
+                "[camera]\nfps = 0",
+                "camera.fps: expected 1 to 1000, found `0`",
+            ),
+            (
+                "[camera]\ndevice = 'rpicam:x'",
+                "camera.device: expected a number from 0 to 255 after `:`, found `rpicam:x`",
+            ),
+            (
+                "[vision]\nmin_face = 3",
+                "vision.min_face: expected at least 20, found `3`",
+            ),
+            (
+                "[reuse]\nscore = 2",
+                "reuse.score: expected 0 to 1, found `2`",
+            ),
+            (
+                "[smoothing]\nmargin = nan",
+                "smoothing.margin: expected 0 to 1, found `NaN`",
+            ),
+            (
+                "[mqtt]\nport = 0",
+                "mqtt.port: expected 1 to 65535, found `0`",
+            ),
+            (
+                "[serial]\nbuffer = 0",
+                "serial.buffer: expected 1 to 4096, found `0`",
+            ),
+            (
+                "[led]\ngpio = 200",
+                "led.gpio: expected 0 to 57, found `200`",
+            ),
+            (
+                "[http]\nconnections = 0",
+                "http.connections: expected 1 to 1024, found `0`",
+            ),
+            (
+                "[service]\nmax_fps = 0.25",
+                "service.max_fps: expected 0.5 to 1000, found `0.25`",
+            ),
+        ] {
+            let folder = folder(&[("fer-edge.toml", text)]);
+            let error = load_from(&folder, &[]).unwrap_err().to_string();
+            let place = format!("fer-edge.toml: {says}");
+            assert!(error.ends_with(&place), "{place} in {error}");
         }
     }
 

@@ -6,9 +6,7 @@ use toml::Value;
 
 use super::variables::VARIABLES;
 use super::{Config, Loaded};
-
-/// What a secret is serialised as.
-const REDACTED: &str = "[redacted]";
+use crate::secret::REDACTED;
 
 /// Column of the origins.
 const ORIGIN: usize = 40;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use fer_models::Rect;
 use serde::{Deserialize, Serialize};
 
-use super::KeyError;
 use crate::budget;
 use crate::reuse;
+use crate::setting::{InvalidSetting, within};
 use crate::smooth;
 
 /// How faces are found.
@@ -94,37 +94,40 @@ impl Vision {
         .unwrap_or(Kind::Seeta)
     }
 
-    pub(super) fn validate(&self) -> Result<(), KeyError> {
-        let error = |key, problem| Err(KeyError::new(key, problem));
+    pub(super) fn validate(&self) -> Result<(), InvalidSetting> {
         if let Some(region) = self.region {
             let [_, _, width, height] = region;
             if !region.iter().all(|n| n.is_finite()) || width < 1.0 || height < 1.0 {
-                return error(
+                return Err(InvalidSetting::new(
                     "region",
-                    "expected x, y, width and height, the last two at least 1",
-                );
+                    format!("{region:?}"),
+                    "x, y, width and height, the last two at least 1",
+                ));
             }
         }
         match self.detector {
             Some(DetectorKind::Roi) if self.region.is_none() => {
-                return error("detector", "roi needs region = [x, y, width, height]");
+                return Err(InvalidSetting::new(
+                    "detector",
+                    "roi alone",
+                    "region = [x, y, width, height] beside roi",
+                ));
             }
             Some(DetectorKind::Yunet) if self.detector_model.is_none() => {
-                return error("detector", "yunet needs detector_model = \"FILE\"");
+                return Err(InvalidSetting::new(
+                    "detector",
+                    "yunet alone",
+                    "detector_model = \"FILE\" beside yunet",
+                ));
             }
             _ => {}
         }
-        if self.min_face.is_some_and(|pixels| pixels < 20) {
-            return error("min_face", "expected at least 20");
+        if let Some(pixels) = self.min_face.filter(|&pixels| pixels < 20) {
+            return Err(InvalidSetting::new("min_face", pixels, "at least 20"));
         }
-        if self
-            .min_score
-            .is_some_and(|score| !(score.is_finite() && score > 0.0))
-        {
-            return error("min_score", "expected a number above 0");
-        }
+        above_zero("min_score", self.min_score)?;
         if self.every_n_frames == 0 {
-            return error("every_n_frames", "expected at least 1");
+            return Err(InvalidSetting::new("every_n_frames", 0, "at least 1"));
         }
         Ok(())
     }
@@ -168,14 +171,9 @@ impl Reuse {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), KeyError> {
-        if !(0.0..=255.0).contains(&self.difference) {
-            return Err(KeyError::new(
-                "difference",
-                "expected a number from 0 to 255",
-            ));
-        }
-        fraction("score", self.score)
+    pub(super) fn validate(&self) -> Result<(), InvalidSetting> {
+        within("difference", self.difference, 0.0..=255.0)?;
+        within("score", self.score, 0.0..=1.0)
     }
 }
 
@@ -219,8 +217,8 @@ impl Smoothing {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), KeyError> {
-        fraction("margin", self.margin)
+    pub(super) fn validate(&self) -> Result<(), InvalidSetting> {
+        within("margin", self.margin, 0.0..=1.0)
     }
 }
 
@@ -277,41 +275,32 @@ impl Service {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), KeyError> {
-        fraction("threshold", self.threshold)?;
+    pub(super) fn validate(&self) -> Result<(), InvalidSetting> {
+        within("threshold", self.threshold, 0.0..=1.0)?;
         let plain = |id: &str| {
             (1..=64).contains(&id.len())
                 && id
                     .bytes()
                     .all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
         };
-        if self.id.as_deref().is_some_and(|id| !plain(id)) {
-            let expected = "expected 1 to 64 letters, digits, - or _";
-            return Err(KeyError::new("id", expected));
+        if let Some(id) = self.id.as_deref().filter(|&id| !plain(id)) {
+            let expected = "1 to 64 letters, digits, - or _";
+            return Err(InvalidSetting::new("id", id, expected));
         }
         // below, those who watch over the service take its pauses for faults
-        if self
-            .max_fps
-            .is_some_and(|fps| !(0.5..=1000.0).contains(&fps))
-        {
-            return Err(KeyError::new("max_fps", "expected 0.5 to 1000"));
+        if let Some(fps) = self.max_fps {
+            within("max_fps", fps, 0.5..=1000.0)?;
         }
-        for (key, limit) in [
-            ("max_cpu_percent", self.max_cpu_percent),
-            ("max_celsius", self.max_celsius),
-        ] {
-            if limit.is_some_and(|limit| !(limit.is_finite() && limit > 0.0)) {
-                return Err(KeyError::new(key, "expected a number above 0"));
-            }
-        }
-        Ok(())
+        above_zero("max_cpu_percent", self.max_cpu_percent)?;
+        above_zero("max_celsius", self.max_celsius)
     }
 }
 
-fn fraction(key: &str, value: f32) -> Result<(), KeyError> {
-    if (0.0..=1.0).contains(&value) {
-        Ok(())
-    } else {
-        Err(KeyError::new(key, "expected a number from 0 to 1"))
+fn above_zero(field: &'static str, value: Option<f32>) -> Result<(), InvalidSetting> {
+    match value {
+        Some(number) if !(number.is_finite() && number > 0.0) => {
+            Err(InvalidSetting::new(field, number, "a number above 0"))
+        }
+        _ => Ok(()),
     }
 }

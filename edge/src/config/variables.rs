@@ -20,7 +20,7 @@ pub enum Kind {
 /// The start of every name; an unknown one with this start is refused.
 pub const PREFIX: &str = "FER_EDGE_";
 
-/// Path of the configuration file, like `--config`.
+/// Path of the configuration file, like `--config`; empty, it names none.
 pub const CONFIG_FILE: &str = "FER_EDGE_CONFIG";
 
 /// Name, key and kind of every variable, in the order in which `config show` prints the keys.

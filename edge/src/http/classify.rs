@@ -9,6 +9,7 @@ use std::thread;
 
 use crate::capture::image::decode;
 use crate::capture::{Frame, Pace};
+use crate::control::Control;
 use crate::processor::{ProcessError, Processor};
 use crate::publish::Observation;
 use crate::vision::DetectError;
@@ -50,10 +51,12 @@ impl From<ProcessError> for ClassifyError {
 /// Classifies with a processor of its own, so that the camera's tracks stay untouched.
 ///
 /// The processor is built at the first picture, so that a runtime that is never asked doesn't hold a
-/// second model, and lives on a thread of its own, because detectors can't move between threads.
+/// second model, and lives on a thread of its own, because detectors can't move between threads. Each
+/// picture is held to the threshold that `control` has by then.
 #[must_use]
 pub fn with<E: Display>(
     build: impl Fn() -> Result<Processor, E> + Send + Sync + 'static,
+    control: Arc<Control>,
 ) -> Classify {
     let build = Arc::new(build);
     let mut worker = None;
@@ -62,7 +65,8 @@ pub fn with<E: Display>(
         read(bytes, &mut frame).map_err(ClassifyError::Picture)?;
         let running = match worker.take() {
             Some(running) => running,
-            None => Worker::start(Arc::clone(&build)).map_err(ClassifyError::server)?,
+            None => Worker::start(Arc::clone(&build), Arc::clone(&control))
+                .map_err(ClassifyError::server)?,
         };
         let Some(answer) = running.ask(frame) else {
             return Err(ClassifyError::server("its thread gave up on this one"));
@@ -81,6 +85,7 @@ struct Worker {
 impl Worker {
     fn start<E: Display>(
         build: Arc<impl Fn() -> Result<Processor, E> + Send + Sync + 'static>,
+        control: Arc<Control>,
     ) -> io::Result<Self> {
         let (frames, incoming) = channel::<Frame>();
         let (outgoing, answers) = channel();
@@ -89,7 +94,7 @@ impl Worker {
             .spawn(move || {
                 let mut processor = None;
                 for frame in incoming {
-                    let answer = process(&mut processor, &*build, frame);
+                    let answer = process(&mut processor, &*build, &control, frame);
                     if outgoing.send(answer).is_err() {
                         return;
                     }
@@ -109,12 +114,14 @@ impl Worker {
 fn process<E: Display>(
     processor: &mut Option<Processor>,
     build: impl Fn() -> Result<Processor, E>,
+    control: &Control,
     frame: Frame,
 ) -> Result<Observation, ClassifyError> {
     let processor = match processor {
         Some(processor) => processor,
         None => processor.insert(build().map_err(ClassifyError::server)?),
     };
+    processor.set_threshold(control.threshold());
     let mut observation = processor.observation("http");
     processor.process(&frame, Pace::Stills, &mut observation)?;
     Ok(observation)
@@ -171,14 +178,15 @@ mod tests {
     #[test]
     fn the_processor_is_built_when_needed_and_again_after_a_panic() {
         let built = Arc::new(AtomicU32::new(0));
-        let mut classify = with({
+        let build = {
             let built = Arc::clone(&built);
             move || match built.fetch_add(1, Relaxed) {
                 0 => Err("no model"),
                 1 => panic!("as a detector might"),
                 _ => Ok(processor(WholeFrame)),
             }
-        });
+        };
+        let mut classify = with(build, Arc::default());
         let unread = classify(b"no picture").unwrap_err();
         assert!(matches!(unread, ClassifyError::Picture(_)), "{unread}");
         assert_eq!(built.load(Relaxed), 0);
@@ -202,7 +210,8 @@ mod tests {
             width: 20.0,
             height: 20.0,
         };
-        let mut classify = with(move || Ok::<_, &str>(processor(Region(region))));
+        let build = move || Ok::<_, &str>(processor(Region(region)));
+        let mut classify = with(build, Arc::default());
         let error = classify(&png(48, 48)).unwrap_err();
         assert!(matches!(error, ClassifyError::Picture(_)), "{error}");
     }

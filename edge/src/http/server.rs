@@ -68,7 +68,7 @@ impl Server {
         control: Arc<Control>,
         classify: Classify,
     ) -> Result<Self, HttpError> {
-        settings.validate()?;
+        settings.validate().map_err(SettingsError::Value)?;
         let token = settings.secret()?;
         let listen = || {
             let listener = TcpListener::bind(settings.listen)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::secret::{self, Secret};
+use crate::setting::{InvalidSetting, within};
 
 /// Shortest token that is taken: 16 characters of hexadecimal are 64 bits.
 const MIN_TOKEN: usize = 16;
@@ -68,13 +69,8 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A value is out of range or contradicts another.
-    #[error("http.{field}: {expected}")]
-    Value {
-        /// Its key.
-        field: &'static str,
-        /// What it should be.
-        expected: String,
-    },
+    #[error("http.{0}")]
+    Value(InvalidSetting),
     /// The token's file can't be read.
     #[error("http.token_file: {path}: {error}", path = path.display())]
     TokenFile {
@@ -85,56 +81,40 @@ pub enum SettingsError {
     },
 }
 
-fn wrong(field: &'static str, expected: impl Into<String>) -> SettingsError {
-    SettingsError::Value {
-        field,
-        expected: expected.into(),
-    }
-}
-
 impl Settings {
     /// Checks every value; the token's file is not read.
     ///
     /// # Errors
     /// Names the first field that can't be used, and what was expected.
-    pub fn validate(&self) -> Result<(), SettingsError> {
-        let ranges: [(&'static str, u64, u64, u64); 6] = [
-            ("connections", self.connections as u64, 1, 1024),
-            ("header_bytes", self.header_bytes as u64, 512, 64 << 10),
-            ("body_bytes", self.body_bytes as u64, 1024, 64 << 20),
-            ("header_timeout_ms", self.header_timeout_ms, 10, 600_000),
-            ("body_timeout_ms", self.body_timeout_ms, 10, 600_000),
-            ("write_timeout_ms", self.write_timeout_ms, 10, 600_000),
-        ];
-        for (field, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                let expected = format!("expected a number from {low} to {high}, found {value}");
-                return Err(wrong(field, expected));
-            }
-        }
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        within("connections", self.connections, 1..=1024)?;
+        within("header_bytes", self.header_bytes, 512..=64 << 10)?;
+        within("body_bytes", self.body_bytes, 1024..=64 << 20)?;
+        within("header_timeout_ms", self.header_timeout_ms, 10..=600_000)?;
+        within("body_timeout_ms", self.body_timeout_ms, 10..=600_000)?;
+        within("write_timeout_ms", self.write_timeout_ms, 10..=600_000)?;
         for host in &self.hosts {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
             if host.is_empty() || !host.chars().all(plain) {
-                let expected =
-                    format!("expected names like `kiosk.local`, without port, found `{host}`");
-                return Err(wrong("hosts", expected));
+                let expected = "names like `kiosk.local`, without port";
+                return Err(InvalidSetting::new("hosts", host, expected));
             }
         }
         if self.notice.trim().is_empty() {
-            return Err(wrong("notice", "expected a text: people have to be told"));
+            let expected = "a text, as people have to be told";
+            return Err(InvalidSetting::new("notice", "nothing", expected));
         }
         if self.token.is_some() && self.token_file.is_some() {
-            return Err(wrong("token_file", "expected either `token` or this"));
+            let expected = "only one of token and token_file";
+            return Err(InvalidSetting::new("token_file", "both", expected));
         }
         if let Some(token) = &self.token {
             check_token("token", token)?;
         }
         if !self.listen.ip().is_loopback() && self.token.is_none() && self.token_file.is_none() {
-            let expected = format!(
-                "expected `token` or `token_file` beside an address that other hosts reach ({})",
-                self.listen
-            );
-            return Err(wrong("listen", expected));
+            let expected =
+                "token or token_file beside an address that other hosts reach, or another address";
+            return Err(InvalidSetting::new("listen", self.listen, expected));
         }
         Ok(())
     }
@@ -164,19 +144,22 @@ fn read_token(path: &Path) -> Result<Secret, SettingsError> {
         error,
     })?;
     let token = Secret::new(text.trim());
-    check_token("token_file", &token)?;
+    check_token("token_file", &token).map_err(SettingsError::Value)?;
     Ok(token)
 }
 
 /// Never shows the token it refuses.
-fn check_token(field: &'static str, token: &Secret) -> Result<(), SettingsError> {
+fn check_token(field: &'static str, token: &Secret) -> Result<(), InvalidSetting> {
     let text = token.reveal();
-    if text.len() < MIN_TOKEN || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        let expected =
-            format!("expected at least {MIN_TOKEN} ASCII characters without white space");
-        return Err(wrong(field, expected));
-    }
-    Ok(())
+    let found = if text.len() < MIN_TOKEN {
+        "fewer"
+    } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        "others"
+    } else {
+        return Ok(());
+    };
+    let expected = format!("at least {MIN_TOKEN} ASCII characters without white space");
+    Err(InvalidSetting::new(field, found, expected))
 }
 
 #[cfg(test)]
@@ -201,7 +184,7 @@ mod tests {
     fn other_hosts_need_a_token() {
         let everywhere = "0.0.0.0:8787".parse().unwrap();
         let error = refused(|s| s.listen = everywhere);
-        assert!(error.starts_with("http.listen") && error.contains("token"));
+        assert!(error.starts_with("listen: ") && error.contains("token"));
         let settings = Settings {
             listen: everywhere,
             token: Some(Secret::new("0123456789abcdef")),
@@ -223,11 +206,11 @@ mod tests {
 
     #[test]
     fn errors_name_the_field_and_never_the_token() {
-        assert!(refused(|s| s.connections = 0).starts_with("http.connections: expected"));
+        assert!(refused(|s| s.connections = 0).starts_with("connections: expected"));
         assert!(refused(|s| s.hosts = vec!["a/b".into()]).contains("`a/b`"));
-        assert!(refused(|s| s.notice = " ".into()).starts_with("http.notice"));
+        assert!(refused(|s| s.notice = " ".into()).starts_with("notice: "));
         let error = refused(|s| s.token = Some(Secret::new("hunter2")));
-        assert!(error.starts_with("http.token") && !error.contains("hunter2"));
+        assert!(error.starts_with("token: ") && !error.contains("hunter2"));
     }
 
     #[test]

@@ -97,18 +97,19 @@ fn a_led_that_is_not_there_is_named() {
 #[test]
 fn a_pin_that_no_board_has_is_refused_with_the_configuration() {
     let settings: Settings = toml::from_str("gpio = 200").unwrap();
-    let error = settings.validate().unwrap_err();
+    let error = LedError::Setting(settings.validate().unwrap_err());
     assert!(error.is_configuration());
-    assert_eq!(error.to_string(), "led: gpio is 200, expected 0 to 57");
+    assert_eq!(error.to_string(), "led.gpio: expected 0 to 57, found `200`");
 }
 
 #[test]
 fn two_lights_are_refused() {
     let settings: Settings = toml::from_str("sysfs = \"/sys/class/leds/ACT\"\ngpio = 17").unwrap();
-    assert!(matches!(settings.validate(), Err(LedError::Both)));
+    assert_eq!(settings.validate().unwrap_err().found, "both");
     #[cfg(not(feature = "rpi"))]
-    assert!(matches!(
-        toml::from_str::<Settings>("gpio = 17").unwrap().validate(),
-        Err(LedError::NoGpio)
-    ));
+    {
+        let settings: Settings = toml::from_str("gpio = 17").unwrap();
+        let error = settings.validate().unwrap_err();
+        assert!(error.expected.contains("the feature rpi"), "{error}");
+    }
 }

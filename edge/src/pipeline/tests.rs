@@ -2,8 +2,9 @@ use super::*;
 use crate::infer::fake::Brightness;
 use crate::processor::Settings;
 use crate::publish::Observation;
-use crate::vision::roi::WholeFrame;
-use fer_models::ModelPackage;
+use crate::vision::Detector;
+use crate::vision::roi::{Region, WholeFrame};
+use fer_models::{ModelPackage, Rect};
 
 /// Frames by script: a brightness, a bad frame, or a failure.
 struct Script(std::vec::IntoIter<Option<u8>>, Pace, bool);
@@ -70,6 +71,16 @@ fn run_with(
     sink: &mut dyn Sink,
     limit: Option<u64>,
 ) -> Result<(), PipelineError> {
+    run_detecting(WholeFrame, shared, source, sink, limit)
+}
+
+fn run_detecting(
+    detector: impl Detector + 'static,
+    shared: &Shared,
+    source: impl Source + 'static,
+    sink: &mut dyn Sink,
+    limit: Option<u64>,
+) -> Result<(), PipelineError> {
     let manifest = ModelPackage::embedded().manifest;
     let face_len = manifest.decision.crops.count() * manifest.input.input_len();
     let classifier = Brightness::new(face_len, &manifest.labels);
@@ -80,7 +91,7 @@ fn run_with(
     };
     let mut processor = Processor::new(
         &manifest,
-        Box::new(WholeFrame),
+        Box::new(detector),
         Box::new(classifier),
         settings,
     );
@@ -162,6 +173,67 @@ fn no_live_frame_is_lost_without_being_counted() {
     let (result, health) = run_script(source, &mut sink, None);
     result.unwrap();
     assert_eq!(health.processed() + health.dropped(Dropped::Late), 200);
+}
+
+/// Square frames of these sides, a second apart, as where a smaller one says that there is no signal.
+struct Squares(std::vec::IntoIter<usize>);
+
+impl Source for Squares {
+    fn name(&self) -> &str {
+        "squares"
+    }
+    fn pace(&self) -> Pace {
+        Pace::Recorded
+    }
+    fn next(&mut self, frame: &mut Frame) -> Result<Step, CaptureError> {
+        let Some(side) = self.0.next() else {
+            return Ok(Step::End);
+        };
+        frame.width = side;
+        frame.height = side;
+        frame.pixels.clear();
+        frame.pixels.resize(side * side, 9);
+        // The fewer are left, the later it is.
+        frame.t_ms = 1000 * (1000 - self.0.len() as u64);
+        Ok(Step::Frame)
+    }
+}
+
+/// Runs frames of these sides; the face is in the last quarter of those of 8.
+fn run_squares(sides: Vec<usize>) -> (Result<(), PipelineError>, Vec<Observation>, Arc<Health>) {
+    let region = Region(Rect {
+        x: 4.0,
+        y: 4.0,
+        width: 4.0,
+        height: 4.0,
+    });
+    let (shared, mut sink) = (shared(), Collect::default());
+    let source = Squares(sides.into_iter());
+    let result = run_detecting(region, &shared, source, &mut sink, None);
+    (result, sink.0, shared.health)
+}
+
+#[test]
+fn a_frame_beside_the_region_is_skipped_once_one_was_processed() {
+    let (result, seen, health) = run_squares(vec![8, 4, 4, 8]);
+    result.unwrap();
+    assert_eq!((health.processed(), health.dropped(Dropped::Bad)), (2, 2));
+    assert_eq!([&seen[0], &seen[1]].map(|seen| seen.faces[0].id), [1, 1]);
+}
+
+#[test]
+fn a_region_beside_the_first_frame_ends_the_run() {
+    let (result, seen, _) = run_squares(vec![4, 8]);
+    let error = result.unwrap_err();
+    assert!(error.to_string().contains("outside the frame"), "{error}");
+    assert!(seen.is_empty());
+}
+
+#[test]
+fn who_is_there_after_long_without_a_usable_frame_is_somebody_else() {
+    let (result, seen, _) = run_squares(vec![8, 4, 4, 4, 4, 4, 4, 8]);
+    result.unwrap();
+    assert_eq!([&seen[0], &seen[1]].map(|seen| seen.faces[0].id), [1, 2]);
 }
 
 /// A camera that shows the same brightness until it is told to end.

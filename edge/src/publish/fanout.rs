@@ -24,36 +24,67 @@ impl Slot {
         let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         place.is_none()
     }
+
+    /// Publishes to the sink, if there is one here.
+    fn offer(&self, observation: &Observation) -> Option<Result<(), PublishError>> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place.as_mut().map(|sink| sink.publish(observation))
+    }
 }
 
-impl Sink for Slot {
-    fn publish(&mut self, observation: &Observation) -> Result<(), PublishError> {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        place
-            .as_mut()
-            .map_or(Ok(()), |sink| sink.publish(observation))
-    }
+/// A place for a sink, and whether it is known to fail.
+#[derive(Clone)]
+struct Branch {
+    slot: Slot,
+    failing: bool,
 }
 
 /// Publishes to several sinks.
 #[derive(Clone, Default)]
-pub struct Fanout(Vec<Slot>);
+pub struct Fanout(Vec<Branch>);
 
 impl Fanout {
     /// Adds a sink, or a place for one.
     pub fn add(&mut self, slot: Slot) {
-        self.0.push(slot);
+        self.0.push(Branch {
+            slot,
+            failing: false,
+        });
     }
 }
 
 impl Sink for Fanout {
-    /// A sink that fails doesn't keep the others from the result; the first failure is returned.
+    /// A sink that fails is warned of once, keeps none of the others from the result, and is tried again
+    /// with the next one.
+    ///
+    /// # Errors
+    /// Returns the failure where no other sink took the result. One that was warned of before is no
+    /// reason to end: the other sink may just be exchanged.
     fn publish(&mut self, observation: &Observation) -> Result<(), PublishError> {
-        let mut result = Ok(());
-        for slot in &mut self.0 {
-            result = result.and(slot.publish(observation));
+        let mut taken = false;
+        let mut failure = None;
+        for branch in &mut self.0 {
+            match branch.slot.offer(observation) {
+                None => {}
+                Some(Ok(())) => {
+                    taken = true;
+                    if std::mem::take(&mut branch.failing) {
+                        tracing::info!("the outlet that failed takes results again");
+                    }
+                }
+                Some(Err(_)) if branch.failing => {}
+                Some(Err(error)) => failure = failure.or(Some((branch, error))),
+            }
         }
-        result
+        match failure {
+            None => Ok(()),
+            Some((branch, error)) if taken => {
+                tracing::warn!(%error, "this outlet's results are left out until it works again");
+                branch.failing = true;
+                Ok(())
+            }
+            Some((_, error)) => Err(error),
+        }
     }
 }
 
@@ -77,6 +108,12 @@ mod tests {
         }
     }
 
+    fn slot(sender: &Sender<u64>, fails: bool) -> Slot {
+        let slot = Slot::default();
+        slot.put(Some(Box::new(To(sender.clone(), fails))));
+        slot
+    }
+
     fn observation(seq: u64) -> Observation {
         Observation {
             seq,
@@ -90,19 +127,40 @@ mod tests {
     }
 
     #[test]
-    fn every_sink_gets_the_result_even_beside_a_failing_one() {
+    fn a_failing_sink_ends_nothing_while_another_takes_the_results() {
         let (sender, receiver) = channel();
         let mut fanout = Fanout::default();
         for fails in [false, true, false] {
-            let slot = Slot::default();
-            slot.put(Some(Box::new(To(sender.clone(), fails))));
-            fanout.add(slot);
+            fanout.add(slot(&sender, fails));
         }
-        assert!(matches!(
-            fanout.publish(&observation(7)),
-            Err(PublishError::Closed)
-        ));
-        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [7, 7, 7]);
+        for seq in [7, 8] {
+            fanout.publish(&observation(seq)).unwrap();
+        }
+        // the failing one is tried again
+        let heard: Vec<_> = receiver.try_iter().collect();
+        assert_eq!(heard, [7, 7, 7, 8, 8, 8]);
+    }
+
+    #[test]
+    fn a_failing_sink_ends_all_where_it_is_the_only_one() {
+        let (sender, _receiver) = channel();
+        let mut fanout = Fanout::default();
+        fanout.add(Slot::default());
+        fanout.add(slot(&sender, true));
+        let result = fanout.publish(&observation(7));
+        assert!(matches!(result, Err(PublishError::Closed)));
+    }
+
+    #[test]
+    fn a_sink_that_is_known_to_fail_ends_nothing_while_the_other_is_exchanged() {
+        let (sender, _receiver) = channel();
+        let other = slot(&sender, false);
+        let mut fanout = Fanout::default();
+        fanout.add(slot(&sender, true));
+        fanout.add(other.clone());
+        fanout.publish(&observation(0)).unwrap();
+        other.put(None);
+        fanout.publish(&observation(1)).unwrap();
     }
 
     #[test]

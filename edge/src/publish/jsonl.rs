@@ -1,4 +1,6 @@
 //! JSON lines: one object per frame, one line each, written at once.
+//!
+//! What was written of a line before a failure, such as a full disk, is ended before the next one.
 
 use std::io::{self, Write};
 
@@ -9,6 +11,8 @@ use super::{Observation, PublishError, Sink};
 pub struct JsonLines<W> {
     out: W,
     line: Vec<u8>,
+    /// Whether the last line was written in part.
+    cut: bool,
 }
 
 impl<W: Write> JsonLines<W> {
@@ -17,21 +21,39 @@ impl<W: Write> JsonLines<W> {
         Self {
             out,
             line: Vec::new(),
+            cut: false,
         }
+    }
+
+    /// As `write_all`, which doesn't tell how far it came.
+    fn write(&mut self) -> io::Result<()> {
+        let mut rest = &self.line[..];
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(length) => {
+                    let (written, left) = rest.split_at(length);
+                    self.cut = !written.ends_with(b"\n");
+                    rest = left;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.flush()
     }
 }
 
 impl<W: Write> Sink for JsonLines<W> {
     fn publish(&mut self, observation: &Observation) -> Result<(), PublishError> {
         self.line.clear();
+        if self.cut {
+            self.line.push(b'\n');
+        }
         serde_json::to_writer(&mut self.line, observation)
             .map_err(|e| PublishError::Encode(e.to_string()))?;
         self.line.push(b'\n');
-        let written = self
-            .out
-            .write_all(&self.line)
-            .and_then(|()| self.out.flush());
-        written.map_err(|e| match e.kind() {
+        self.write().map_err(|e| match e.kind() {
             io::ErrorKind::BrokenPipe => PublishError::Closed,
             _ => PublishError::Io(e),
         })
@@ -109,5 +131,56 @@ mod tests {
             publish(io::ErrorKind::StorageFull),
             PublishError::Io(_)
         ));
+    }
+
+    /// A disk with room for this many bytes.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let length = bytes.len().min(self.1);
+            if length == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.extend(&bytes[..length]);
+            self.1 -= length;
+            Ok(length)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line() -> String {
+        let mut out = Vec::new();
+        JsonLines::new(&mut out).publish(&observation()).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lines_begin_anew_where_a_full_disk_cut_one() {
+        let mut lines = JsonLines::new(Disk(Vec::new(), 0));
+        // nothing, then a part, nothing, and no more than the newline that ends the part
+        for room in [0, 10, 0, 1] {
+            lines.out.1 = room;
+            assert!(lines.publish(&observation()).is_err());
+        }
+        lines.out.1 = usize::MAX;
+        lines.publish(&observation()).unwrap();
+        let written = String::from_utf8(lines.out.0).unwrap();
+        assert_eq!(written, format!("{}\n{}", &line()[..10], line()));
+    }
+
+    /// Stdout keeps what it could not write of a line, and completes it.
+    #[test]
+    fn a_line_that_the_buffer_of_stdout_holds_is_completed() {
+        let mut lines = JsonLines::new(io::LineWriter::new(Disk(Vec::new(), 10)));
+        for _ in 0..2 {
+            assert!(lines.publish(&observation()).is_err());
+        }
+        lines.out.get_mut().1 = usize::MAX;
+        lines.publish(&observation()).unwrap();
+        let written = String::from_utf8(lines.out.get_ref().0.clone()).unwrap();
+        assert_eq!(written, line().repeat(2));
     }
 }

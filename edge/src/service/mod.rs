@@ -43,7 +43,7 @@ pub enum ServiceError {
     /// The status LED can't be had.
     #[error(transparent)]
     Led(#[from] LedError),
-    /// The configured region lies outside what the camera delivers.
+    /// The configured region lies outside the first frame that the camera delivered.
     #[error("vision.region: {0}")]
     Region(DetectError),
     /// The pipeline failed.
@@ -53,7 +53,7 @@ pub enum ServiceError {
 
 impl ServiceError {
     /// Camera and region stand in one configuration, and starting again mends neither; of a recording or a folder, it
-    /// may be the picture that is wrong.
+    /// may be the picture that is wrong. Once a frame was processed, the pipeline skips those beside the region.
     fn of(error: PipelineError, pace: Pace) -> Self {
         match error {
             PipelineError::Process(ProcessError::Detect(error @ DetectError::Outside { .. }))

@@ -7,6 +7,7 @@ use fer_models::{Labels, ModelError, ModelPackage};
 
 use super::{device, stages};
 use crate::config::Config;
+use crate::control::Control;
 use crate::http::{self, Classify, EventSink, HttpError, Server};
 use crate::infer::TractClassifier;
 use crate::pipeline::Shared;
@@ -239,7 +240,7 @@ impl Outlets {
             &self.model,
             Arc::clone(health),
             Arc::clone(control),
-            classify(config, package),
+            classify(config, package, Arc::clone(control)),
         )?;
         Ok(Box::new(Kiosk {
             events: server.sink(),
@@ -262,9 +263,9 @@ impl Outlets {
 }
 
 /// Classifies pictures that are sent to the server, with stages of its own.
-fn classify(config: &Config, package: Arc<ModelPackage>) -> Classify {
+fn classify(config: &Config, package: Arc<ModelPackage>, control: Arc<Control>) -> Classify {
     let config = config.clone();
-    http::classify::with(move || processor(&config, &package))
+    http::classify::with(move || processor(&config, &package), control)
 }
 
 /// As [`stages::processor`], with a model that has been read already.

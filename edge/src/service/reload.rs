@@ -1,4 +1,4 @@
-//! What SIGHUP does: reads the configuration again and applies what can change while frames flow.
+//! What SIGHUP does to a service: reads the configuration again and applies what can change while frames flow.
 
 use crate::config::{Config, ConfigError, Loaded};
 use crate::pipeline::{Shared, Tuning};

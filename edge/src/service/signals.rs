@@ -1,6 +1,7 @@
-//! Signals: SIGTERM and SIGINT ask for an orderly end, a second one ends at once, SIGHUP reloads.
+//! Signals: SIGTERM and SIGINT ask for an orderly end, a second one ends at once. SIGHUP reloads, or, where a terminal
+//! was closed, asks for the end.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
@@ -23,7 +24,7 @@ pub(super) struct SignalThread {
 }
 
 impl SignalThread {
-    /// Starts to answer signals; `on_hangup` is called for each SIGHUP.
+    /// Starts to answer signals; `on_hangup` is called for each SIGHUP, unless this was started at a terminal.
     ///
     /// # Errors
     /// Returns an error when a handler or the thread can't be had.
@@ -37,11 +38,14 @@ impl SignalThread {
             flag::register_conditional_shutdown(signal, BY_SIGNAL + signal, Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&asked))?;
         }
+        // Who closes a terminal, or loses the connection to it, is not to leave a camera behind that watches on. SIGHUP
+        // never ends at once, as the kernel and a shell may both send it.
+        let at_terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let handle = signals.handle();
         let answer = move || {
             for signal in signals.forever() {
-                if signal == SIGHUP {
+                if signal == SIGHUP && !at_terminal {
                     on_hangup();
                 } else {
                     tracing::info!("{}: ending", signal_name(signal).unwrap_or("signal"));

@@ -116,7 +116,7 @@ impl Tracker {
     }
 
     /// Forgets the faces that were last seen too long ago.
-    pub fn age(&mut self, now_ms: u64) {
+    fn age(&mut self, now_ms: u64) {
         let max_age = self.settings.max_age_ms;
         self.tracks
             .retain(|track| now_ms.saturating_sub(track.seen_ms) <= max_age);

@@ -196,10 +196,11 @@ impl Augment {
             return;
         }
         let mean = mean(out);
+        let side = (self.cutout as f32 * self.pixel(crop)).round() as usize;
         let mut span = || {
             let start = below(rng, crop);
-            let before = self.cutout / 2;
-            start.saturating_sub(before)..(start + self.cutout - before).min(crop)
+            let before = side / 2;
+            start.saturating_sub(before)..(start + side - before).min(crop)
         };
         let (columns, rows) = (span(), span());
         for row in rows {

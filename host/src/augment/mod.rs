@@ -19,6 +19,9 @@ pub use presets::{PRESETS, Preset};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+/// Side of the crop that [`Augment::scale_to_crop`] counts pixels of: FER2013's images.
+const COUNTED_ON: f32 = 48.0;
+
 /// Where the crop is cut from the tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -94,6 +97,9 @@ pub struct Augment {
     /// is anywhere in the crop, so it may lie partly outside. DeVries and Taylor, "Improved
     /// Regularization of Convolutional Neural Networks with Cutout" (2017).
     pub cutout: usize,
+    /// Take `blur` and `cutout` as pixels of a crop of 48, and as more of them on a larger one: what the presets do, which
+    /// are for every network. Otherwise they are pixels of the crop, whatever its size.
+    pub scale_to_crop: bool,
     /// Mixup's alpha, 0 (off) to 4: the loader mixes pairs of a batch with a weight drawn from
     /// Beta(alpha, alpha). Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018).
     pub mixup: f32,
@@ -148,6 +154,15 @@ impl Augment {
         ]
         .iter()
         .any(|strength| *strength > 0.0)
+    }
+
+    /// How many pixels of a crop one of `blur` and `cutout` is.
+    fn pixel(&self, crop: usize) -> f32 {
+        if self.scale_to_crop {
+            (crop as f32 / COUNTED_ON).max(1.0)
+        } else {
+            1.0
+        }
     }
 
     /// Cuts one random crop of `tile` (`pre.tile * pre.tile` grey bytes) into `out`: one channel of

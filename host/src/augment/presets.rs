@@ -86,6 +86,7 @@ impl Augment {
             brightness: 0.2,
             contrast: 0.25,
             cutout: 12,
+            scale_to_crop: true,
             mixup: 0.2,
             ..Self::reference()
         }
@@ -100,12 +101,13 @@ impl Augment {
         }
     }
 
-    /// The third reference's heavy one. Its blur goes up to σ 4 on images of 224 pixels, which is 0.86 here.
+    /// The third reference's heavy one. Its blur goes up to σ 4 on images of 224 pixels, which is 0.86 of 48.
     pub fn heavy() -> Self {
         Self {
             rotate: 20.0,
             outside: Outside::Black,
             blur: 0.86,
+            scale_to_crop: true,
             pixel_dropout: 0.15,
             brightness: 60.0 / 255.0,
             sharpen: 1.0,

@@ -10,7 +10,8 @@ impl Augment {
     pub(super) fn spoil(&self, rng: &mut ChaCha8Rng, crop: usize, out: &mut [f32]) {
         let [blur, dropout] = self.chosen(rng, [self.blur > 0.0, self.pixel_dropout > 0.0]);
         if blur {
-            gaussian_blur(between(rng, 0.0, self.blur), crop, out);
+            let most = self.blur * self.pixel(crop);
+            gaussian_blur(between(rng, 0.0, most), crop, out);
         }
         if dropout {
             let share = between(rng, 0.0, self.pixel_dropout);

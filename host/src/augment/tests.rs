@@ -349,6 +349,69 @@ fn blur_smooths_and_sharpening_steepens_an_edge() {
     assert!(steepest(&sharpen).iter().any(|s| *s > 150.0));
 }
 
+/// What `augment` makes of a tile of 224 pixels, the whole of which is read.
+fn large(augment: &Augment, seed: u64, tile: &[u8]) -> Vec<f32> {
+    let pre = Preprocess {
+        mean: 0.5,
+        std: 0.25,
+        ..Preprocess::of_side(1, 224)
+    };
+    let mut out = vec![f32::NAN; 224 * 224];
+    augment.apply(&mut ChaCha8Rng::seed_from_u64(seed), &pre, tile, &mut out);
+    out.into_iter().map(|v| (v * 0.25 + 0.5) * 255.0).collect()
+}
+
+/// Their blur and cutout were counted for 44 and 48 pixels, and hardly to be seen on 224.
+#[test]
+fn presets_blur_and_cut_a_large_crop_in_proportion() {
+    let fixed = |augment: Augment| Augment {
+        scale_to_crop: false,
+        ..augment
+    };
+    for preset in [Augment::strong(), Augment::heavy()] {
+        assert!(preset.scale_to_crop);
+        for seed in 0..20 {
+            let before = apply(&fixed(preset.clone()), seed, &tile());
+            assert_eq!(apply(&preset, seed, &tile()), before);
+        }
+    }
+    let cut = Augment {
+        cutout: Augment::strong().cutout,
+        scale_to_crop: true,
+        ..Augment::none()
+    };
+    let noise: Vec<u8> = (0..224 * 224).map(|at| (at * 31 % 251) as u8).collect();
+    let plain = large(&Augment::none(), 1, &noise);
+    let most_changed = |augment: &Augment| {
+        let changed = |seed| {
+            let values = large(augment, seed, &noise);
+            values.iter().zip(&plain).filter(|(a, b)| a != b).count()
+        };
+        (0..20).map(changed).max().unwrap()
+    };
+    assert!((50 * 50..=56 * 56).contains(&most_changed(&cut)));
+    assert!((10 * 10..=12 * 12).contains(&most_changed(&fixed(cut))));
+
+    let blur = Augment {
+        blur: Augment::heavy().blur,
+        scale_to_crop: true,
+        ..Augment::none()
+    };
+    let edge: Vec<u8> = (0..224 * 224)
+        .map(|at| if at % 224 < 112 { 80 } else { 160 })
+        .collect();
+    let flattest = |augment: &Augment| {
+        let steepest = |seed| {
+            let row = &large(augment, seed, &edge)[112 * 224..113 * 224];
+            row.windows(2).map(|w| w[1] - w[0]).fold(0.0, f32::max)
+        };
+        (0..20).map(steepest).fold(f32::INFINITY, f32::min)
+    };
+    // 80 / (σ √2π) in the middle of the edge
+    assert!((7.0..14.0).contains(&flattest(&blur)));
+    assert!((30.0..65.0).contains(&flattest(&fixed(blur))));
+}
+
 #[test]
 fn one_of_applies_one_of_each_group_at_a_time() {
     let grey = vec![100_u8; 48 * 48];
@@ -394,7 +457,7 @@ proptest! {
         let crop = if random { Crop::Random } else { Crop::Center };
         let augment = Augment {
             crop, flip, rotate, shift, scale, brightness, contrast, cutout, mixup: 0.0,
-            stretch, skew, min_area, aspect, outside, one_of,
+            stretch, skew, min_area, aspect, outside, one_of, scale_to_crop: one_of,
             gain: values[0], gamma: values[1], sharpen: values[2], blur: 8.0 * values[3],
             noise: values[4], pixel_dropout: values[5],
         };

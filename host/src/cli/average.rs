@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use fer_tools::checkpoint::Checkpoint;
-use fer_tools::graph::average;
+use fer_tools::graph::{GraphError, average};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,11 +71,38 @@ pub(crate) fn run(args: Args) -> Result<()> {
         mean.history.add_dataset(&other.history.dataset);
     }
     let networks: Vec<_> = more.iter().map(|other| other.network.clone()).collect();
-    mean.network = average(&first.network, &networks).context("cannot average")?;
+    mean.network = average(&first.network, &networks).map_err(|error| {
+        let file = match error {
+            GraphError::Unlike { number } => args.checkpoints[number - 1].display().to_string(),
+            _ => "cannot average".into(),
+        };
+        anyhow::Error::from(error).context(file)
+    })?;
     mean.history.commands.push(args.command());
     // it was measured on the networks before
     mean.history.validation_accuracy = None;
     mean.save(&args.out)?;
     tracing::info!("wrote {}: the mean of {}", args.out.display(), all.len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_network_of_another_structure_is_named_by_its_file() {
+        let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo");
+        let network = |name: &str| zoo.join(name).join("checkpoint.safetensors");
+        let (own, other) = (network("vgg19-tiny"), network("vgg19-twelfth"));
+        let args = Args {
+            checkpoints: vec![own.clone(), own, other.clone()],
+            out: "no/where.safetensors".into(),
+        };
+        let error = format!("{:#}", run(args).unwrap_err());
+        let says = format!("{}: network 3 has another structure", other.display());
+        assert!(error.starts_with(&says), "{error}");
+    }
 }

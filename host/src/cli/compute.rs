@@ -57,6 +57,11 @@ impl Compute {
         flags
     }
 
+    /// Whether a GPU is to compute.
+    pub(super) fn is_gpu(&self) -> bool {
+        matches!(self.device, Place::Cuda(_))
+    }
+
     /// How often to save.
     pub(super) fn save_every(&self) -> Duration {
         Duration::from_secs_f64(self.checkpoint_minutes * 60.0)

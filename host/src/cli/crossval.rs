@@ -4,21 +4,24 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fer_models::Crops;
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::crossval::{CrossvalError, FoldResult, Plan, Summary, Work, merge};
-use fer_tools::data::folds::{FoldRule, folds};
+use fer_tools::data::folds::{FoldRule, check_parts, folds};
+use fer_tools::data::part::Persons;
 use fer_tools::data::votes;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::report::confusion_picture;
 use fer_tools::train::fingerprint;
 
 use super::compute::Compute;
-use super::eval::{CropsName, is_png, save};
+use super::crops::CropsName;
 use super::exit::Usage;
 use super::interrupt::Interrupt;
+use super::picture::{is_png, save};
 use super::progress::Progress;
 use super::recipe::{self, Recipe, blame};
 use super::train;
@@ -68,8 +71,8 @@ struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How images are divided. ck-reference shares persons between training and test
-    #[arg(long, value_name = "RULE", value_parser = FoldRule::NAMES, default_value = "subjects")]
-    rule: String,
+    #[arg(long, value_name = "RULE", value_parser = rules(), default_value = "subjects")]
+    rule: FoldRule,
     /// Number of folds of the rules `subjects` and `stratified`; 10 if not given
     #[arg(long, value_name = "N")]
     folds: Option<usize>,
@@ -125,6 +128,12 @@ struct Shown {
     /// Write the pooled confusion matrix as a picture: .svg or .png
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+}
+
+/// The rules by name.
+fn rules() -> impl TypedValueParser<Value = FoldRule> {
+    PossibleValuesParser::new(FoldRule::ALL.map(FoldRule::name))
+        .try_map(|name| FoldRule::from_name(&name).ok_or("no such rule"))
 }
 
 fn parse_share(text: &str) -> Result<(usize, usize), String> {
@@ -268,19 +277,22 @@ impl RunArgs {
         dataset: &Dataset,
         data: String,
     ) -> Result<(Plan, Vec<Vec<usize>>)> {
-        let rule = FoldRule::from_name(&self.rule).context("the rule has no name")?;
+        let rule = self.rule;
         let free = matches!(rule, FoldRule::Subjects | FoldRule::Stratified);
         if self.folds.is_some() && !free {
             return Err(Usage(format!("--folds: {rule} says itself how many there are")).into());
         }
         let seed = recipe.train.seed;
         let tested = folds(dataset, rule, self.folds.unwrap_or(10), seed)?;
+        check_parts(dataset, &tested, rule, self.validation, seed)?;
+        let by_class = rule == FoldRule::Stratified || self.validation.is_some();
         let plan = Plan {
             data,
             data_sha256: fingerprint(dataset),
             labels: dataset.labels().clone(),
             images: dataset.len(),
             rule,
+            even_shares: by_class && rule.persons() == Persons::Mixed,
             folds: tested.len(),
             seed,
             validation: self.validation,

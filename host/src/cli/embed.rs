@@ -9,8 +9,9 @@ use fer_tools::data::{self, Dataset, Item, LoadOptions, Split, folder};
 use fer_tools::embed::Embedder;
 use fer_tools::npz::{self, Entry, Values};
 
-use super::eval::CropsName;
+use super::crops::CropsName;
 use super::exit::Usage;
+use super::output::check_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         let out = args.out.display();
         return Err(Usage(format!("{out}: expected a name in .npz")).into());
     }
+    check_file(&args.out)?;
     let checkpoint = Checkpoint::load(&args.model)?;
     let mut embedder = Embedder::new(&checkpoint, args.layer.as_deref())?;
     let faces = match &args.data {
@@ -148,7 +150,7 @@ impl Faces {
             let pixels = data::read_tile(file, tile)?;
             dataset
                 .push(&pixels, item)
-                .context("cannot take the picture")?;
+                .with_context(|| format!("cannot take {}", file.display()))?;
         }
         Ok(Self {
             indices: (0..files.len()).collect(),

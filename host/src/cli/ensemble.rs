@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use fer_models::{Crops, Labels, write_atomic};
+use fer_models::{Labels, write_atomic};
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
-use fer_tools::ensemble::{Average, Ensemble, EnsembleError, Opinion};
+use fer_tools::ensemble::{Average, Ensemble, EnsembleError, Opinion, total_weight};
 use fer_tools::judge::Candidate;
 use fer_tools::npz::{self, Entry, Values};
 use fer_tools::predict;
 
+use super::crops::{CropsName, crops_of};
 use super::csv::field;
-use super::eval::CropsName;
 use super::exit::Usage;
 
 const EXAMPLES: &str = "\
@@ -79,9 +79,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         AverageName::Probabilities => Average::Probabilities,
         AverageName::Logits => Average::Logits,
     };
-    if !args.weights.is_empty() && args.weights.len() != args.models.len() {
-        let (weights, members) = (args.weights.len(), args.models.len());
-        return Err(Usage(EnsembleError::Count { weights, members }.to_string()).into());
+    if !args.weights.is_empty() {
+        // before the work, not after it
+        let sensible = total_weight(&args.weights, args.models.len());
+        sensible.map_err(|error| Usage(error.to_string()))?;
     }
     let mut datasets: BTreeMap<usize, Dataset> = BTreeMap::new();
     let mut members = Vec::new();
@@ -98,8 +99,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
                 place.insert(data::open(&args.data, &options)?.dataset)
             }
         };
-        let crops = args.crops.map(Crops::from).or(candidate.crops());
-        let crops = crops.unwrap_or(Crops::Center);
+        let crops = crops_of(args.crops, &candidate);
         let name = model.display().to_string();
         let indices = dataset.indices(args.split);
         tracing::info!(model = %name, faces = indices.len(), crops = crops.count(), "judging");
@@ -113,11 +113,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let indices = dataset.indices(args.split);
     let targets = predict::targets(dataset, &indices);
     let labels = dataset.labels();
-    let ensemble = Ensemble::new(labels, &members, &args.weights, average, &targets);
-    let ensemble = ensemble.map_err(|error| match error {
-        EnsembleError::Weights(_) => anyhow::Error::from(Usage(error.to_string())),
-        other => other.into(),
-    })?;
+    let ensemble = Ensemble::new(labels, &members, &args.weights, average, &targets)?;
     print(&args, &members, &ensemble)?;
     if let (Some(path), Some(format)) = (&args.out, format) {
         let said = Said {

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use fer_models::ModelError;
 use fer_tools::judge::JudgeError;
 use fer_tools::train::TrainError;
 
@@ -40,8 +39,6 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         e.is::<Configuration>()
             || e.downcast_ref::<JudgeError>()
                 .is_some_and(JudgeError::is_configuration)
-            || e.downcast_ref::<ModelError>()
-                .is_some_and(ModelError::is_configuration)
     });
     ExitCode::from(if configuration { 78 } else { 1 })
 }

@@ -13,8 +13,9 @@ use fer_tools::checkpoint::Checkpoint;
 use fer_tools::explain::{Class, Explainer, Fill, Method, Occlusion, default_layer, maps};
 use fer_tools::report::Row;
 
-use super::eval::{is_png, save};
 use super::exit::Usage;
+use super::picture::{is_png, save};
+use super::value::value_name;
 use super::votes::VoteFlags;
 use faces::{asked_class, faces};
 use output::{Table, empty_sheet, plain, tile};
@@ -136,11 +137,6 @@ impl MethodName {
     fn is_activation(self) -> bool {
         matches!(self, Self::ActivationMean | Self::ActivationMax)
     }
-
-    fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(String::new, |v| v.get_name().to_owned())
-    }
 }
 
 impl Args {
@@ -256,8 +252,8 @@ fn columns(methods: &[MethodName], explainers: &[Explainer]) -> Vec<Column> {
         };
         for (explainer, on) in explainers.iter().take(layers).enumerate() {
             let name = match layers {
-                1 => method.name(),
-                _ => format!("{} {}", method.name(), on.layer().0),
+                1 => value_name(&method),
+                _ => format!("{} {}", value_name(&method), on.layer().0),
             };
             columns.push(Column {
                 name,

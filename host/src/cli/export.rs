@@ -2,18 +2,20 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use fer_models::{Accuracy, Crops, Decision, Manifest, Preprocess, Provenance};
-use fer_tools::checkpoint::Checkpoint;
+use fer_tools::checkpoint::{Checkpoint, History};
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
 use fer_tools::export::{Exported, Facts, Images, write_package};
 use fer_tools::graph::exec::{Engine, NativeEngine, Params};
 use fer_tools::judge::Candidate;
 
-use super::eval::CropsName;
+use super::crops::CropsName;
 use super::exit::Usage;
+use super::output::check_folder;
+use super::value::value_name;
 
 const EXAMPLES: &str = "\
 Example:
@@ -66,6 +68,7 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    check_folder(&args.out)?;
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     let load = LoadOptions {
         tile: checkpoint.input.tile,
@@ -74,6 +77,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let dataset = data::open(&args.data, &load)?.dataset;
     let made = Export {
         name: &args.name,
+        data: &args.data,
         images: args.images,
         crops: args.crops.into(),
         command: format!(
@@ -83,9 +87,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             args.name,
             args.out.display(),
             args.images,
-            args.crops
-                .to_possible_value()
-                .map_or_else(String::new, |v| v.get_name().to_owned())
+            value_name(&args.crops)
         ),
     }
     .run(&checkpoint, &dataset, &args.out)
@@ -96,6 +98,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// The choices of one export.
 pub(super) struct Export<'a> {
     pub(super) name: &'a str,
+    /// What the data set was read from.
+    pub(super) data: &'a str,
     pub(super) images: usize,
     pub(super) crops: Crops,
     pub(super) command: String,
@@ -123,27 +127,12 @@ impl Export<'_> {
         let params = Params::new(&checkpoint.network);
         let mut engine = NativeEngine::<f32>::new(checkpoint.network.graph.clone());
         let command = self.command.clone();
-        let facts = facts(
-            checkpoint,
-            self.name,
-            self.crops,
-            command,
-            (split, accuracy),
-        );
-        let mut failed = None;
-        let mut reference = |pixels: &[f32], batch: usize| {
-            engine
-                .infer(&params, pixels, batch)
-                .unwrap_or_else(|error| {
-                    failed = Some(error);
-                    Vec::new()
-                })
-        };
-        let exported = write_package(out, &checkpoint.network, &facts, images, &mut reference);
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        Ok(exported?)
+        let on = (self.data, split, indices.len());
+        let accuracy = measured(&checkpoint.history, on, accuracy);
+        let facts = facts(checkpoint, self.name, self.crops, command, accuracy);
+        let mut reference = |pixels: &[f32], batch| engine.infer(&params, pixels, batch);
+        let network = &checkpoint.network;
+        Ok(write_package(out, network, &facts, images, &mut reference)?)
     }
 }
 
@@ -165,14 +154,33 @@ pub(super) fn centre_crops(dataset: &Dataset, indices: &[usize], input: &Preproc
     pixels
 }
 
-/// What the manifest and the card state: the checkpoint's history with `command` at its end, and the
-/// accuracy of ten crops on a split.
+/// The accuracy of ten crops on so many images of a split, which names its data unless the network
+/// was trained on them and no others.
+pub(super) fn measured(
+    history: &History,
+    (data, split, images): (&str, Split, usize),
+    accuracy: f64,
+) -> Accuracy {
+    let split = if data == history.dataset {
+        split.name().to_owned()
+    } else {
+        format!("{split} of {data}, {images} images")
+    };
+    Accuracy {
+        split,
+        crops: Crops::Ten,
+        percent: 100.0 * accuracy as f32,
+    }
+}
+
+/// What the manifest and the card state: the checkpoint's history with `command` at its end, and how
+/// well it does.
 pub(super) fn facts(
     checkpoint: &Checkpoint,
     name: &str,
     crops: Crops,
     command: String,
-    (split, accuracy): (Split, f64),
+    accuracy: Accuracy,
 ) -> Facts {
     let mut commands = checkpoint.history.commands.clone();
     commands.push(command);
@@ -188,12 +196,8 @@ pub(super) fn facts(
             dataset: checkpoint.history.dataset.clone(),
             command: commands.join("; "),
             seed: checkpoint.history.seed,
-            commit: commit(),
-            accuracy: Some(Accuracy {
-                split: split.name().into(),
-                crops: Crops::Ten,
-                percent: 100.0 * accuracy as f32,
-            }),
+            commit: commit(Path::new(".")).unwrap_or_else(|| "unknown".into()),
+            accuracy: Some(accuracy),
         },
         intended_use: "Reading the expression of a face in front of a camera on the device \
                        itself, for people who have been told and have agreed."
@@ -225,14 +229,66 @@ pub(super) fn print_exported(made: &Exported, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The commit of the work tree we run in, or `unknown` outside one.
-fn commit() -> String {
-    std::process::Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .stderr(std::process::Stdio::null())
-        .output()
-        .ok()
-        .filter(|out| out.status.success())
-        .and_then(|out| String::from_utf8(out.stdout).ok())
-        .map_or_else(|| "unknown".into(), |text| text.trim().to_owned())
+/// The commit of the work tree of fer that `folder` is in; another repository's would tell nothing.
+fn commit(folder: &Path) -> Option<String> {
+    let git = |asked: &str| {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(folder).arg("rev-parse");
+        let said = git.args(asked.split(' ')).stderr(Stdio::null()).output();
+        let said = said.ok().filter(|said| said.status.success())?;
+        Some(String::from_utf8(said.stdout).ok()?.trim().to_owned())
+    };
+    let ours = Path::new(&git("--show-toplevel")?).join("host/Cargo.toml");
+    let ours: toml::Table = toml::from_str(&std::fs::read_to_string(ours).ok()?).ok()?;
+    let name = ours.get("package")?.get("name")?.as_str()?;
+    if name != env!("CARGO_PKG_NAME") {
+        return None;
+    }
+    git("--short=12 HEAD")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What was measured on another file was stated as of the data trained on.
+    #[test]
+    fn an_accuracy_on_other_data_than_those_trained_on_names_them() {
+        let on = |dataset: &str| {
+            let history = History {
+                dataset: dataset.into(),
+                ..History::default()
+            };
+            measured(&history, ("own.csv", Split::PublicTest, 70), 0.5).split
+        };
+        assert_eq!(on("own.csv"), "PublicTest");
+        for trained in ["fer2013.csv", "own.csv and fer2013.csv", ""] {
+            assert_eq!(on(trained), "PublicTest of own.csv, 70 images");
+        }
+    }
+
+    /// The manifest named the last commit of whatever repository the command ran in.
+    #[test]
+    fn a_commit_of_somebody_elses_repository_is_none_of_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |line: &str| {
+            let mut git = Command::new("git");
+            // as a hook that runs the tests sets them
+            for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+                git.env_remove(name);
+            }
+            git.arg("-C").arg(folder.path()).args(line.split(' '));
+            assert!(git.status().unwrap().success(), "git {line}");
+        };
+        git("init --quiet");
+        let us = "-c user.name=us -c user.email=us -c commit.gpgsign=false";
+        git(&format!("{us} commit --quiet --allow-empty -m first"));
+        assert_eq!(commit(folder.path()), None);
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        fs::create_dir(folder.path().join("host")).unwrap();
+        fs::copy(ours, folder.path().join("host/Cargo.toml")).unwrap();
+        assert_eq!(commit(folder.path()).unwrap().len(), 12);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod average;
 mod compute;
+mod crops;
 mod crossval;
 mod csv;
 mod data;
@@ -13,7 +14,10 @@ mod explain;
 mod export;
 mod import;
 mod interrupt;
+mod judged;
 mod models;
+mod output;
+mod picture;
 mod pipeline;
 mod progress;
 mod prune;
@@ -23,6 +27,7 @@ mod report;
 mod seeds;
 mod train;
 mod tuning;
+mod value;
 mod votes;
 
 use std::io::IsTerminal;

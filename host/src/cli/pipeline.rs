@@ -9,7 +9,7 @@ use fer_tools::compress::slim::{SlimOptions, slim};
 use fer_tools::data::{self, Dataset, LoadOptions};
 use fer_tools::graph::build::{Architecture, build};
 use fer_tools::graph::init;
-use fer_tools::train::{BEST_FILE, Device, LAST_FILE, Observer, Setup, TrainOptions, Trainer};
+use fer_tools::train::{BEST_FILE, Device, LAST_FILE, Setup, StepCallback, TrainOptions, Trainer};
 use serde::Deserialize;
 
 use super::exit::Configuration;
@@ -179,6 +179,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     let export = Export {
         name: &plan.name,
+        data: &plan.data,
         images: plan.export.images,
         crops: plan.export.crops,
         command,
@@ -197,8 +198,13 @@ fn stage(
 ) -> Result<PathBuf> {
     let best = folder.join(BEST_FILE);
     let last = folder.join(LAST_FILE);
+    // the state, large and of no more use, may have been deleted
+    if best.exists() && !last.exists() {
+        tracing::info!("{name}: done before");
+        return Ok(best);
+    }
     let progress = Progress::new();
-    let observer: &mut Observer<'_> = &mut |report| {
+    let callback: &mut StepCallback<'_> = &mut |report| {
         progress.show(report);
         interrupt.is_quiet()
     };
@@ -210,10 +216,10 @@ fn stage(
         }
         tracing::info!("{name}: going on at epoch {}", state.epoch + 1);
         let teachers = train::teachers(&state)?;
-        Trainer::resume(folder, dataset, &teachers, &Device::Cpu)?.run(observer)?
+        Trainer::resume(folder, dataset, &teachers, &Device::Cpu)?.run(callback)?
     } else {
         tracing::info!("{name}: starting");
-        Trainer::start(folder, dataset, setup()?, &Device::Cpu)?.run(observer)?
+        Trainer::start(folder, dataset, setup()?, &Device::Cpu)?.run(callback)?
     };
     if !outcome.finished {
         interrupt.check("the same command")?;

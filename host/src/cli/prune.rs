@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fer_tools::checkpoint::Checkpoint;
 use fer_tools::compress::slim::{Budget, Scope, SlimOptions, Target, slim};
+
+use super::exit::Usage;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -115,6 +117,13 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    if same_file(&args.checkpoint, &args.out) {
+        return Err(Usage(format!(
+            "--out: {} is the checkpoint to slim, which stays as it is: choose another file",
+            args.out.display()
+        ))
+        .into());
+    }
     let mut checkpoint = Checkpoint::load(&args.checkpoint)?;
     let slimmed = slim(&checkpoint.network, &args.options())
         .with_context(|| format!("cannot prune {}", args.checkpoint.display()))?;
@@ -135,6 +144,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
         args.out.display()
     );
     Ok(())
+}
+
+/// Whether both are names of one file, through links too.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use fer_tools::compress::quantize::{
 };
 use fer_tools::compress::slim::Budget;
 use fer_tools::data::{self, Dataset, LoadOptions, Split};
-use fer_tools::export::{Exported, Form, Images, round_to_f16, to_onnx, write_form};
+use fer_tools::export::{Exported, Form, Images, Reference, round_to_f16, to_onnx, write_form};
 use fer_tools::graph::count::Counts;
-use fer_tools::graph::exec::{Engine, ExecError, NativeEngine, Params};
+use fer_tools::graph::exec::{Engine, NativeEngine, Params};
 use fer_tools::graph::fold::fold;
 use fer_tools::graph::{Network, NodeId};
 use fer_tools::judge::{Candidate, evaluate_quantized};
@@ -25,10 +25,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::eval::CropsName;
+use super::crops::CropsName;
 use super::exit::Usage;
-use super::export::{centre_crops, facts, judged_split};
-use report::{Accuracies, Report};
+use super::export::{centre_crops, facts, judged_split, measured};
+use super::output::check_folder;
+use super::value::value_name;
+use report::{Accuracies, Report, Tried};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -153,18 +155,12 @@ fn parse_percentile(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a percentage above 50 up to 100, such as 99.99".into())
 }
 
-/// The name of a value as it is written on the command line.
-fn flag(value: &impl ValueEnum) -> String {
-    let possible = value.to_possible_value();
-    possible.map_or_else(String::new, |v| v.get_name().to_owned())
-}
-
 impl Args {
     /// # Errors
     /// A flag that would do nothing.
     fn check(&self) -> Result<(), Usage> {
         if self.percentile.is_some() && !self.method.takes_percentile() {
-            let method = flag(&self.method);
+            let method = value_name(&self.method);
             return Err(Usage(format!(
                 "--percentile is for --method percentile or auto, not {method}"
             )));
@@ -252,14 +248,14 @@ impl Args {
             self.data,
             self.name,
             self.out.display(),
-            flag(&self.precision),
+            value_name(&self.precision),
         );
         if self.precision == PrecisionName::Int8 {
             command += &format!(
                 " --method {} --equalize {} --correct-bias {} --images {} --seed {}",
-                flag(&self.method),
-                flag(&self.equalize),
-                flag(&self.correct_bias),
+                value_name(&self.method),
+                value_name(&self.equalize),
+                value_name(&self.correct_bias),
                 self.images(),
                 self.seed(),
             );
@@ -270,7 +266,8 @@ impl Args {
                 command += &format!(" --keep-f32 {budget}");
             }
         }
-        command + &format!(" --verify {} --crops {}", self.verify, flag(&self.crops))
+        let crops = value_name(&self.crops);
+        command + &format!(" --verify {} --crops {crops}", self.verify)
     }
 }
 
@@ -281,7 +278,12 @@ fn keeps_all(budget: Budget) -> Usage {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    quantize(&args, &mut std::io::stdout().lock())
+}
+
+fn quantize(args: &Args, out: &mut dyn Write) -> Result<()> {
     args.check()?;
+    check_folder(&args.out)?;
     let checkpoint = Checkpoint::load(&args.checkpoint)?;
     // known before the data are read
     args.kept_limit(&checkpoint.network)?;
@@ -291,17 +293,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
     };
     let dataset = data::open(&args.data, &load)?.dataset;
     let job = Job {
-        args: &args,
+        args,
         checkpoint: &checkpoint,
         dataset: &dataset,
         split: judged_split(&dataset)?,
     };
     let report = match args.precision {
-        PrecisionName::Int8 => job.int8(),
+        PrecisionName::Int8 => job.int8(out),
         PrecisionName::F16 => job.f16(),
     }
     .with_context(|| format!("cannot quantize {}", args.checkpoint.display()))?;
-    let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
@@ -318,11 +319,8 @@ struct Job<'a> {
     split: Split,
 }
 
-/// Logits of a batch of pixels.
-type Infer<'a> = dyn FnMut(&[f32], usize) -> Result<Vec<f32>, ExecError> + 'a;
-
 impl Job<'_> {
-    fn int8(&self) -> Result<Report> {
+    fn int8(&self, out: &mut dyn Write) -> Result<Report> {
         let network = &self.checkpoint.network;
         let pixels = self.calibration_images()?;
         // before what takes longer, because a budget may turn out to keep every layer
@@ -346,27 +344,32 @@ impl Job<'_> {
             images: (pixels.len() / input.input_len()) as u64,
             seed: self.args.seed(),
         };
-        let mut engine = IntegerEngine::new(quantized);
-        let exported = self.write(
-            Form::Int8(quantized, &calibration),
-            ten,
-            &mut |pixels, batch| engine.infer(pixels, batch),
-        )?;
-        let name = |id: &NodeId| quantized.network().graph.node(*id).name.clone();
-        let kept_f32 = keep.iter().map(name).collect();
         let accuracy = Accuracies {
             f32_center,
             f32_ten,
             center: best.accuracy,
             ten,
         };
-        Ok(Report {
-            chosen: Some(found.best),
+        let name = |id: &NodeId| quantized.network().graph.node(*id).name.clone();
+        let tried = Tried {
             trials: found.trials,
+            chosen: Some(found.best),
             layers,
-            kept_f32,
-            ..self.report(&exported, accuracy)?
-        })
+            kept_f32: keep.iter().map(name).collect(),
+        };
+        // what cannot be written must not cost the table, nor a reader that has gone the file
+        let printed = match self.args.json {
+            true => Ok(()),
+            false => write!(out, "{}", tried.table(self.split.name())),
+        };
+        let mut engine = IntegerEngine::new(quantized);
+        let exported = self.write(
+            Form::Int8(quantized, &calibration),
+            ten,
+            &mut |pixels, batch| engine.infer(pixels, batch),
+        )?;
+        printed?;
+        self.report(tried, &exported, accuracy)
     }
 
     fn f16(&self) -> Result<Report> {
@@ -385,7 +388,7 @@ impl Job<'_> {
             center,
             ten,
         };
-        self.report(&exported, accuracy)
+        self.report(Tried::default(), &exported, accuracy)
     }
 
     /// Training images chosen by the seed, their centre crops.
@@ -439,8 +442,9 @@ impl Job<'_> {
         ])
     }
 
-    fn write(&self, form: Form<'_>, ten: f64, infer: &mut Infer<'_>) -> Result<Exported> {
+    fn write(&self, form: Form<'_>, ten: f64, reference: Reference<'_>) -> Result<Exported> {
         let mut indices = self.dataset.indices(self.split);
+        let on = (self.args.data.as_str(), self.split, indices.len());
         indices.truncate(self.args.verify as usize);
         let pixels = centre_crops(self.dataset, &indices, &self.checkpoint.input);
         let images = Images {
@@ -452,23 +456,13 @@ impl Job<'_> {
             &self.args.name,
             self.args.crops.into(),
             self.args.command(),
-            (self.split, ten),
+            measured(&self.checkpoint.history, on, ten),
         );
-        let mut failed = None;
-        let mut reference = |pixels: &[f32], batch: usize| {
-            infer(pixels, batch).unwrap_or_else(|error| {
-                failed = Some(error);
-                Vec::new()
-            })
-        };
-        let exported = write_form(&self.args.out, form, &facts, images, &mut reference);
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        Ok(exported?)
+        let out = &self.args.out;
+        Ok(write_form(out, form, &facts, images, reference)?)
     }
 
-    fn report(&self, exported: &Exported, accuracy: Accuracies) -> Result<Report> {
+    fn report(&self, tried: Tried, exported: &Exported, accuracy: Accuracies) -> Result<Report> {
         let Checkpoint {
             network,
             labels,
@@ -479,10 +473,7 @@ impl Job<'_> {
         Ok(Report {
             model: self.args.out.display().to_string(),
             split: self.split.name().into(),
-            trials: Vec::new(),
-            chosen: None,
-            layers: Vec::new(),
-            kept_f32: Vec::new(),
+            tried,
             accuracy,
             bytes: exported.bytes,
             f32_bytes,
@@ -546,11 +537,32 @@ mod tests {
         }
     }
 
+    fn shipped() -> PathBuf {
+        let zoo = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/zoo");
+        PathBuf::from(zoo).join("vgg19-tiny/checkpoint.safetensors")
+    }
+
+    /// Minutes of trials were lost with the file.
+    #[test]
+    fn trials_are_printed_although_the_file_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("model.onnx")).unwrap();
+        let one = "--method minmax --equalize no --correct-bias no --images 7 --verify 7";
+        let mut given = args(one).unwrap();
+        given.checkpoint = shipped();
+        given.data = "synth:7:70".into();
+        given.out = folder.path().into();
+        let mut out: Vec<u8> = Vec::new();
+        quantize(&given, &mut out).unwrap_err();
+        let printed = String::from_utf8(out).unwrap();
+        assert!(printed.starts_with("recipe"), "{printed}");
+        assert!(printed.contains("\nminmax "), "{printed}");
+    }
+
     #[test]
     fn a_budget_that_keeps_every_layer_is_refused_before_the_data_are_read() {
-        let zoo = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/zoo");
         let mut given = args("--keep-f32 100%").unwrap();
-        given.checkpoint = PathBuf::from(zoo).join("vgg19-tiny/checkpoint.safetensors");
+        given.checkpoint = shipped();
         given.data = "no/where.csv".into();
         let error = run(given).unwrap_err().to_string();
         assert!(

@@ -17,7 +17,9 @@ use fer_tools::report::{
 };
 use fer_tools::train::METRICS_FILE;
 
-use super::eval::{CropsName, Judged, is_png, save};
+use super::crops::CropsName;
+use super::judged::Judged;
+use super::picture::{is_png, save};
 
 /// Draw what a run has written.
 #[derive(Debug, clap::Args)]

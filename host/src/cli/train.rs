@@ -9,7 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use fer_models::{Labels, Preprocess};
 use fer_tools::augment::{Augment, PRESETS, Preset};
 use fer_tools::checkpoint::{Checkpoint, History};
-use fer_tools::data::{self, LoadOptions};
+use fer_tools::data::{self, Dataset, LoadOptions};
 use fer_tools::graph::build::{Architecture, NAMES, build};
 use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::Precision;
@@ -17,6 +17,7 @@ use fer_tools::graph::head::replace_head;
 use fer_tools::graph::{grow, init};
 use fer_tools::train::{
     BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, RunState, SEEDS_FILE, Setup, Trainer,
+    fingerprint,
 };
 
 use super::compute::Compute;
@@ -254,6 +255,11 @@ impl Way {
 }
 
 pub(crate) fn run(args: Args) -> Result<()> {
+    // a recipe's is passed over with a warning
+    if args.compute.is_gpu() && matches!(args.new.precision, Some(PrecisionName::Bf16)) {
+        let problem = "--precision bf16 is for the CPU: --device cuda computes in f32";
+        return Err(Usage(problem.into()).into());
+    }
     let way = Way {
         device: args.compute.begin()?,
         load: LoadOptions {
@@ -281,7 +287,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             if let Some(asked) = seeds::asked(&new.seeds, new.repeat, recipe.train.seed)? {
                 return seeds::run(
                     folder,
-                    plan(new, &recipe, data)?,
+                    plan(new, &recipe, data, &way)?,
                     &asked,
                     |seed, folder| {
                         let mut recipe = recipe.clone();
@@ -313,54 +319,67 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What the runs of several seeds have in common.
-fn plan(new: &NewRun, recipe: &Recipe, data: &str) -> Result<serde_json::Value> {
+/// What the runs of several seeds have in common. Data and networks are told by what is in them, since files may change
+/// from one run to the next.
+fn plan(new: &NewRun, recipe: &Recipe, data: &str, way: &Way) -> Result<serde_json::Value> {
+    let (_, dataset) = inputs(new, recipe, data, way)?;
     let mut recipe = recipe.clone();
     recipe.train.seed = 0;
     // through text: 0.1 stays 0.1, as it will be read back, and does not become 0.10000000149
     let recipe: serde_json::Value = serde_json::from_str(&serde_json::to_string(&recipe)?)?;
-    let name = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
-    let distill: Vec<_> = new
-        .distill
-        .iter()
-        .map(|p| p.display().to_string())
-        .collect();
+    let network = |path: &PathBuf| -> Result<serde_json::Value> {
+        let sha256 = Checkpoint::load(path)?.fingerprint();
+        Ok(serde_json::json!({ "path": path.display().to_string(), "sha256": sha256 }))
+    };
     Ok(serde_json::json!({
         "data": data,
+        "data_sha256": fingerprint(&dataset),
         "recipe": recipe,
-        "from": name(&new.from),
-        "grow": name(&new.grow),
-        "distill": (!distill.is_empty()).then_some(distill),
+        "from": new.from.as_ref().map(network).transpose()?,
+        "new_head": new.new_head,
+        "grow": new.grow.as_ref().map(network).transpose()?,
+        "distill": new.distill.iter().map(network).collect::<Result<Vec<_>>>()?,
     }))
 }
 
-fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> Result<Outcome> {
-    let blamed = |error: anyhow::Error| blame(new.recipe.as_deref().map(Path::display), error);
-    recipe.train.validate().map_err(|e| blamed(e.into()))?;
+/// The network to start from, where one is given, and the data in its size.
+fn inputs<'a>(
+    new: &'a NewRun,
+    recipe: &Recipe,
+    data: &str,
+    way: &Way,
+) -> Result<(Option<(Checkpoint, &'a Path)>, Dataset)> {
+    let valid = recipe.train.validate();
+    valid.map_err(|e| blame(new.recipe.as_deref().map(Path::display), e))?;
     let from = match &new.from {
         Some(path) => Some((changed(path, new.dropout)?, path.as_path())),
         None => None,
     };
-    let network = recipe.network.as_ref();
-    let tile = from
-        .as_ref()
-        .map_or_else(|| input_of(network).tile, |(from, _)| from.input.tile);
+    let tile = from.as_ref().map_or_else(
+        || input_of(recipe.network.as_ref()).tile,
+        |(from, _)| from.input.tile,
+    );
     let load = LoadOptions {
         tile,
         ..way.load.clone()
     };
-    let loaded = data::open(data, &load)?;
+    Ok((from, data::open(data, &load)?.dataset))
+}
+
+fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> Result<Outcome> {
+    let blamed = |error: anyhow::Error| blame(new.recipe.as_deref().map(Path::display), error);
+    let (from, dataset) = inputs(new, &recipe, data, way)?;
     let command = command_line();
     let mut start = match from {
         Some(from) => fit(
             from,
-            (loaded.dataset.labels(), data),
+            (dataset.labels(), data),
             new.new_head,
             recipe.train.seed,
         )?,
         None => {
-            let fresh = fresh(network, recipe.train.seed, loaded.dataset.labels());
-            fresh.map_err(blamed)?
+            let network = recipe.network.as_ref();
+            fresh(network, recipe.train.seed, dataset.labels()).map_err(blamed)?
         }
     };
     if let Some(path) = &new.grow {
@@ -385,8 +404,8 @@ fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> 
         teachers,
         data: data.to_owned(),
     };
-    let trainer = Trainer::start(folder, &loaded.dataset, setup, &way.device)
-        .map_err(|e| blamed(e.into()))?;
+    let trainer =
+        Trainer::start(folder, &dataset, setup, &way.device).map_err(|e| blamed(e.into()))?;
     way.to_the_end(trainer, folder)
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use fer_tools::data::votes::{self, LabelMode};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use fer_tools::data::votes::{self, LabelMode, Rule};
 
 use super::exit::Usage;
 
@@ -16,8 +17,14 @@ pub(super) struct VoteFlags {
     ferplus: Option<PathBuf>,
     /// What is made of the votes; majority if not given. Soft labels are for training only: judging is
     /// by majority (plurality and those of FER2013's seven classes: by their own labels)
-    #[arg(long, value_name = "MODE", value_parser = LabelMode::NAMES, requires = "ferplus")]
-    labels: Option<String>,
+    #[arg(long, value_name = "MODE", value_parser = modes(), requires = "ferplus")]
+    labels: Option<LabelMode>,
+}
+
+/// The modes by name.
+fn modes() -> impl TypedValueParser<Value = LabelMode> {
+    PossibleValuesParser::new(LabelMode::ALL.map(LabelMode::name))
+        .try_map(|name| name.parse::<LabelMode>())
 }
 
 impl VoteFlags {
@@ -31,7 +38,7 @@ impl VoteFlags {
         let Some(file) = &self.ferplus else {
             return Ok(data.to_owned());
         };
-        let mode: LabelMode = self.labels.as_deref().unwrap_or("majority").parse()?;
+        let mode = self.labels.unwrap_or(LabelMode::Eight(Rule::Majority));
         let spec = votes::spec(mode, file, data);
         // a colon in the file's name would move the parts
         match votes::parse_spec(&spec) {

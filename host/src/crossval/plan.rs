@@ -33,6 +33,10 @@ pub struct Plan {
     pub images: usize,
     /// How.
     pub rule: FoldRule,
+    /// Whether what a class leaves over goes to the parts that lack most, where classes are spread and persons are not
+    /// looked at. Plans that do not say it are older: every class was cut at the same rounded places.
+    #[serde(default)]
+    pub even_shares: bool,
     /// Number of folds.
     pub folds: usize,
     /// Seed of folds and validation parts; that of the training stands in `train`.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{CrossvalError, FoldResult, Plan};
 use crate::report::Evaluation;
+use crate::train::Spread;
 
 /// One fold's accuracy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,12 +65,10 @@ impl Summary {
         })
     }
 
-    /// Mean of the folds' accuracies, and their standard deviation (of a sample: over n − 1).
-    pub fn mean_and_deviation(&self) -> (f64, f64) {
-        let n = self.folds.len() as f64;
-        let mean = self.folds.iter().map(|fold| fold.accuracy).sum::<f64>() / n;
-        let squares = self.folds.iter().map(|fold| (fold.accuracy - mean).powi(2));
-        (mean, (squares.sum::<f64>() / (n - 1.0).max(1.0)).sqrt())
+    /// Mean and spread of the folds' accuracies; `None` without a fold.
+    pub fn spread(&self) -> Option<Spread> {
+        let accuracies: Vec<f64> = self.folds.iter().map(|fold| fold.accuracy).collect();
+        Spread::of(&accuracies)
     }
 
     /// Least and greatest accuracy of a fold.
@@ -87,7 +86,6 @@ impl Summary {
     }
 
     fn write(&self, plan: &Plan, out: &mut String) -> std::fmt::Result {
-        let (mean, deviation) = self.mean_and_deviation();
         let (least, most) = self.range();
         let (never, repeatedly) = self.never_and_repeatedly;
         let validation = match plan.validation {
@@ -116,14 +114,17 @@ impl Summary {
                 fold.fold, fold.images
             )?;
         }
-        writeln!(
-            out,
-            "\nby fold   mean {:.2} %, standard deviation {:.2}, least {:.2} %, most {:.2} %",
-            100.0 * mean,
-            100.0 * deviation,
-            100.0 * least,
-            100.0 * most
-        )?;
+        if let Some(spread) = self.spread() {
+            let points = |d: f64| format!("{:.2}", 100.0 * d);
+            writeln!(
+                out,
+                "\nby fold   mean {:.2} %, standard deviation {}, least {:.2} %, most {:.2} %",
+                100.0 * spread.mean,
+                spread.deviation.map_or_else(|| "-".into(), points),
+                100.0 * least,
+                100.0 * most
+            )?;
+        }
         writeln!(
             out,
             "pooled    {:.2} % of {} predictions; {never} images never tested, {repeatedly} more than once\n",
@@ -137,12 +138,12 @@ impl Summary {
     /// The same as JSON: `plan`, `folds`, `mean`, `standard_deviation`, `never_tested`,
     /// `tested_repeatedly` and `pooled`.
     pub fn json(&self, plan: &Plan) -> serde_json::Value {
-        let (mean, deviation) = self.mean_and_deviation();
+        let spread = self.spread();
         json!({
             "plan": plan,
             "folds": self.folds,
-            "mean": mean,
-            "standard_deviation": deviation,
+            "mean": spread.map(|s| s.mean),
+            "standard_deviation": spread.and_then(|s| s.deviation),
             "never_tested": self.never_and_repeatedly.0,
             "tested_repeatedly": self.never_and_repeatedly.1,
             "pooled": self.pooled.json(),

@@ -39,17 +39,15 @@ impl FoldRule {
         Self::LeaveOneSubjectOut,
         Self::Stratified,
     ];
-    /// Their names on the command line, in the same order.
-    pub const NAMES: [&str; 4] = [
-        "ck-reference",
-        "subjects",
-        "leave-one-subject-out",
-        "stratified",
-    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
+        match self {
+            Self::CkReference => "ck-reference",
+            Self::Subjects => "subjects",
+            Self::LeaveOneSubjectOut => "leave-one-subject-out",
+            Self::Stratified => "stratified",
+        }
     }
 
     /// The rule called `name`.
@@ -96,6 +94,14 @@ pub enum FoldError {
         most: usize,
         /// The number asked for.
         found: usize,
+    },
+    /// A fold that lacks a part.
+    #[error("fold {fold} has no image {purpose}")]
+    Empty {
+        /// The fold, from 1.
+        fold: usize,
+        /// What for.
+        purpose: &'static str,
     },
 }
 
@@ -169,6 +175,33 @@ fn ck_reference(dataset: &Dataset) -> Result<Vec<Vec<usize>>, FoldError> {
         tested
     };
     Ok((0..10).map(fold).collect())
+}
+
+/// Checks that each fold that tests one of `tested` has images in all of its parts.
+///
+/// # Errors
+/// [`FoldError::Empty`] names the first that has not.
+pub fn check_parts(
+    dataset: &Dataset,
+    tested: &[Vec<usize>],
+    rule: FoldRule,
+    validation: Option<f64>,
+    seed: u64,
+) -> Result<(), FoldError> {
+    for (index, test) in tested.iter().enumerate() {
+        let parts = Fold::new(dataset, test, rule, validation, seed);
+        let chosen = validation.is_none() || !parts.validation.is_empty();
+        let found = [
+            ("to train on", !parts.training.is_empty()),
+            ("to validate on", chosen),
+            ("to test", !parts.test.is_empty()),
+        ];
+        if let Some(&(purpose, _)) = found.iter().find(|(_, found)| !found) {
+            let fold = index + 1;
+            return Err(FoldError::Empty { fold, purpose });
+        }
+    }
+    Ok(())
 }
 
 /// Which images of one fold are for what.

@@ -1,13 +1,19 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::data::Item;
 
 /// A data set of CK+48's class sizes; consecutive images of a class belong to one person, and each
 /// person shows every class.
 fn like_ck48() -> Dataset {
+    of_sizes(CK48)
+}
+
+fn of_sizes(sizes: [usize; 7]) -> Dataset {
     let mut data = Dataset::new(Labels::ckplus(), 1);
-    for (label, size) in CK48.into_iter().enumerate() {
+    for (label, size) in sizes.into_iter().enumerate() {
         for index in 0..size {
             let item = Item {
                 label: label as u8,
@@ -119,4 +125,47 @@ fn unknown_persons_and_impossible_counts_are_refused() {
         folds(&drawn, FoldRule::Stratified, 4, 1).unwrap()[0].len(),
         14
     );
+}
+
+#[test]
+fn a_fold_without_images_for_a_part_is_named() {
+    // seven images, one of each class
+    let data = of_sizes([1; 7]);
+    let alone = folds(&data, FoldRule::Stratified, 7, 1).unwrap();
+    let check = |tested: &[Vec<usize>], validation| {
+        check_parts(&data, tested, FoldRule::Stratified, validation, 1)
+    };
+    assert_eq!(check(&alone, None), Ok(()));
+    assert_eq!(check(&alone, Some(0.2)), Ok(()));
+    let empty = |fold, purpose| Err(FoldError::Empty { fold, purpose });
+    assert_eq!(check(&alone, Some(0.02)), empty(1, "to validate on"));
+    assert_eq!(check(&[vec![0], Vec::new()], None), empty(2, "to test"));
+    assert_eq!(check(&[(0..7).collect()], None), empty(1, "to train on"));
+}
+
+proptest! {
+    /// Each class was cut at the same rounded places: of 8 images a class, ten folds had 7, none, 7, ….
+    #[test]
+    fn stratified_folds_are_even_in_all_and_in_each_class(
+        sizes in proptest::array::uniform7(0_usize..40), count in 2_usize..12, seed: u64,
+    ) {
+        let data = of_sizes(sizes);
+        prop_assume!(data.len() >= count);
+        let folds = folds(&data, FoldRule::Stratified, count, seed).unwrap();
+        let even = |counts: Vec<usize>| {
+            let (least, most) = (counts.iter().min(), counts.iter().max());
+            prop_assert!(most.unwrap() - least.unwrap() <= 1, "{:?}", counts);
+            Ok(())
+        };
+        even(folds.iter().map(Vec::len).collect())?;
+        for class in 0..7 {
+            let of_class = |fold: &Vec<usize>| {
+                fold.iter().filter(|&&i| data.item(i).label == class).count()
+            };
+            even(folds.iter().map(of_class).collect())?;
+        }
+        let mut all = folds.concat();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..data.len()).collect::<Vec<_>>());
+    }
 }

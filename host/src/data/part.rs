@@ -12,7 +12,8 @@ use super::{Dataset, Split};
 /// Whether one person's images may fall into different parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persons {
-    /// They may: parts differ by at most one image a class from their share.
+    /// They may: parts differ by less than one image a class from their share, and where all shares are equal by at most
+    /// one image in all from each other.
     Mixed,
     /// They stay together; images without a known person count as one person each.
     Apart,
@@ -73,18 +74,24 @@ fn by_class(
         classes[usize::from(dataset.item(index).label)].push(index);
     }
     let mut parts = vec![Vec::new(); shares.len()];
+    // what each part lacks of its share, over all classes so far
+    let mut owed = vec![0.0_f64; shares.len()];
     for mut class in classes {
         class.shuffle(rng);
-        let (mut start, mut sum) = (0, 0.0);
-        for (part, share) in parts.iter_mut().zip(shares) {
-            sum += share;
-            let end = ((class.len() as f64 * sum).round() as usize).clamp(start, class.len());
-            part.extend(&class[start..end]);
-            start = end;
+        let mut rest = &class[..];
+        for ((part, owed), share) in parts.iter_mut().zip(&mut owed).zip(shares) {
+            let exact = class.len() as f64 * share;
+            let (own, others) = rest.split_at((exact as usize).min(rest.len()));
+            part.extend(own);
+            *owed += exact - own.len() as f64;
+            rest = others;
         }
-        // shares that sum to a little less than 1
-        if let Some(last) = parts.last_mut() {
-            last.extend(&class[start..]);
+        // what is left over goes to those that lack most, one image each, so that no class is uneven either
+        let mut order: Vec<usize> = (0..shares.len()).collect();
+        order.sort_by(|&a, &b| owed[b].total_cmp(&owed[a]));
+        for (&index, part) in rest.iter().zip(order.into_iter().cycle()) {
+            parts[part].push(index);
+            owed[part] -= 1.0;
         }
     }
     parts

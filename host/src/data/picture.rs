@@ -101,11 +101,33 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, BoxError> {
     Ok(image)
 }
 
-/// The decoder fills up a JPEG that was cut short with grey, so look for the end marker after the
-/// last scan (an EXIF thumbnail has a scan and an end of its own, before it).
+/// The decoder fills up a JPEG that was cut short with grey, so look for the end marker behind a scan. Segments are
+/// stepped over (a thumbnail in one has a scan and an end of its own), and what stands behind the end is not looked at:
+/// phones append a film there.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    matches!((last(0xda), last(0xd9)), (Some(scan), Some(end)) if end > scan)
+    let (mut at, mut scanned) = (2, false);
+    while let Some((marker, behind)) = next_marker(bytes, at) {
+        match marker {
+            0xd9 => return scanned,
+            // another picture begins in the middle of this one
+            0xd8 => return false,
+            _ => scanned |= marker == 0xda,
+        }
+        let Some(&[high, low]) = bytes.get(behind..behind + 2) else {
+            return false;
+        };
+        at = behind + usize::from(u16::from_be_bytes([high, low]));
+    }
+    false
+}
+
+/// The next marker from `at` on that a segment or an end stands behind, and where. In a scan, 0 makes a plain byte of
+/// 0xff, and restarts have no segment.
+fn next_marker(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    let mut pairs = bytes.get(at..)?.windows(2);
+    let found = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd7 | 0xff);
+    let marker = at + pairs.position(found)?;
+    Some((bytes[marker + 1], marker + 2))
 }
 
 #[cfg(test)]
@@ -170,6 +192,27 @@ mod tests {
                     "{format:?} cut at {cut}"
                 );
             }
+        }
+    }
+
+    /// Start and end of a scan were looked for in the whole file, and so in the films that phones append.
+    #[test]
+    fn a_jpeg_ends_at_its_end_whatever_stands_before_and_behind() {
+        let plain = encode(ImageFormat::Jpeg, &ramp());
+        let film = b"ftypmp42 \xff\xda \xff\xd8 \xff\xda";
+        let with_film = [&plain[..], film].concat();
+        let tile = |bytes: &[u8]| decode_tile(bytes, 48, Cut::Whole);
+        assert_eq!(tile(&with_film).unwrap(), tile(&plain).unwrap());
+        // a segment with a whole picture in it
+        let length = u16::try_from(plain.len() + 2).unwrap().to_be_bytes();
+        let segment = [&[0xff_u8, 0xe4][..], &length, &plain].concat();
+        let with_thumbnail = [&plain[..2], &segment, &plain[2..]].concat();
+        assert_eq!(tile(&with_thumbnail).unwrap(), tile(&plain).unwrap());
+        for whole in [&plain, &with_thumbnail] {
+            let cut = &whole[..whole.len() - 2];
+            assert!(tile(cut).is_err());
+            let with_film = [cut, film].concat();
+            assert!(tile(&with_film).is_err());
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use fer_models::{FieldError, ModelError};
 
 use crate::graph::GraphError;
+use crate::graph::exec::ExecError;
 
 /// Why a network was not exported or an ONNX file is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,9 @@ pub enum ExportError {
         /// Length of a row.
         classes: usize,
     },
+    /// The network that the file is compared with cannot be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
     /// Nothing to verify with.
     #[error("an export is verified on at least one image, none was given")]
     NoImages,

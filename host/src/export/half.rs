@@ -9,7 +9,8 @@ use super::error::ExportError;
 use super::onnx::{Storage, Writer, encode};
 use crate::graph::{Array, Network};
 
-/// The network with every tensor rounded to the nearest 16-bit float, as [`to_onnx_f16`] stores it.
+/// The network with every tensor rounded to the nearest 16-bit float, as
+/// [`Form::F16`](super::Form::F16) stores it.
 ///
 /// # Errors
 /// Names a tensor with a number beyond ±65504, the largest that 16 bits hold.
@@ -35,7 +36,7 @@ pub fn round_to_f16(network: &Network) -> Result<Network, ExportError> {
 ///
 /// # Errors
 /// As [`to_onnx`](super::to_onnx) and [`round_to_f16`].
-pub fn to_onnx_f16(
+pub(super) fn to_onnx_f16(
     network: &Network,
     name: &str,
     labels: &Labels,

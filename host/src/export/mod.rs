@@ -1,8 +1,7 @@
 //! From a trained network to a model folder that other programs run.
 //!
-//! [`fold`](crate::graph::fold::fold) → [`to_onnx`] → [`OnnxModel`] reads the file back and
-//! [`verify`] compares it with the graph → [`write_package`] writes `model.onnx`, `model.toml` and
-//! `CARD.md`.
+//! [`fold`](crate::graph::fold::fold) → [`to_onnx`] → [`OnnxModel`] reads the file back, which is
+//! compared with the graph → [`write_package`] writes `model.onnx`, `model.toml` and `CARD.md`.
 
 mod attribute;
 mod card;
@@ -18,9 +17,9 @@ mod verify;
 pub(crate) mod tests;
 
 pub use error::ExportError;
-pub use half::{round_to_f16, to_onnx_f16};
+pub use half::round_to_f16;
 pub use model::OnnxModel;
-pub use onnx::{OPSET, to_onnx};
+pub use onnx::to_onnx;
 pub use package::{CARD_FILE, Exported, Facts, Form, MODEL_FILE, write_form, write_package};
 pub use qdq::to_onnx_int8;
-pub use verify::{Agreement, IMAGES_PER_CHANGE, Images, Reference, TOLERANCE, compare, verify};
+pub use verify::{Agreement, Images, Reference, TOLERANCE, compare};

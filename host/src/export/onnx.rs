@@ -24,7 +24,7 @@ use crate::compress::quantize::Quantized;
 use crate::graph::{Conv2d, Network, Node, NodeId, Op, Pool};
 
 /// The version of the default operator set that exported files use.
-pub const OPSET: u32 = 17;
+pub(super) const OPSET: u32 = 17;
 
 /// The file format version that came with opset 17 (ONNX 1.12).
 const IR_VERSION: i64 = 8;

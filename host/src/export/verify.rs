@@ -4,19 +4,20 @@ use fer_models::argmax;
 
 use super::error::ExportError;
 use super::model::OnnxModel;
+use crate::graph::exec::ExecError;
 
 /// Largest accepted absolute difference between the file's and the network's logits.
 pub const TOLERANCE: f32 = 1e-3;
 
 /// Of this many images, one may get another class from the file of a quantized network: the sums of a
 /// runtime that computes in floats differ in the last bit, which now and then is a whole step of a code.
-pub const IMAGES_PER_CHANGE: usize = 200;
+const IMAGES_PER_CHANGE: usize = 200;
 
 /// Images that the reference sees at once.
 const BATCH: usize = 32;
 
 /// The network's own logits: gets `[n, channels, height, width]` and `n`, gives `[n, classes]`.
-pub type Reference<'a> = &'a mut dyn FnMut(&[f32], usize) -> Vec<f32>;
+pub type Reference<'a> = &'a mut dyn FnMut(&[f32], usize) -> Result<Vec<f32>, ExecError>;
 
 /// Normalised images to verify with.
 #[derive(Clone, Copy, Debug)]
@@ -80,16 +81,7 @@ pub(super) enum Accept {
 /// Runs the file and the network on the same images.
 ///
 /// # Errors
-/// When the file cannot be loaded or run, or the logits differ by more than [`TOLERANCE`].
-pub fn verify(
-    model: &mut OnnxModel,
-    images: Images<'_>,
-    reference: Reference<'_>,
-) -> Result<Agreement, ExportError> {
-    check(model, images, reference, Accept::Logits)
-}
-
-/// [`verify`]s by what `accept` says.
+/// When one of them cannot be run, or they differ by more than `accept` allows.
 pub(super) fn check(
     model: &mut OnnxModel,
     images: Images<'_>,
@@ -103,7 +95,7 @@ pub(super) fn check(
     let each = images.pixels.len() / images.count;
     let mut expected = Vec::with_capacity(exported.len());
     for batch in images.pixels.chunks(BATCH * each) {
-        expected.extend(reference(batch, batch.len() / each));
+        expected.extend(reference(batch, batch.len() / each)?);
     }
     let agreement = compare(&exported, &expected, model.classes())?;
     let changed = agreement.images - agreement.same_argmax;

@@ -16,17 +16,17 @@ use super::{Array, Graph, Network, Node, NodeId, Op, Pool, Weights};
 /// When the tensors are not those of the graph, which [`Network::new`] rules out.
 pub fn fold(network: &Network) -> Network {
     let graph = &network.graph;
-    let roles = roles(graph);
+    let fates = fates(graph);
     let mut nodes: Vec<Node> = Vec::new();
     let mut weights = Weights::new();
     // where each old node's output is found in the new graph
-    let mut place: Vec<Option<NodeId>> = Vec::with_capacity(roles.len());
-    for ((_, node), role) in graph.iter().zip(&roles) {
+    let mut place: Vec<Option<NodeId>> = Vec::with_capacity(fates.len());
+    for ((_, node), fate) in graph.iter().zip(&fates) {
         let inputs = || node.inputs.iter().map(|input| place[input.0]);
-        let here = match role {
-            Role::Dead => None,
-            Role::PassThrough => inputs().next().flatten(),
-            Role::Stays => {
+        let here = match fate {
+            Fate::Dead => None,
+            Fate::PassThrough => inputs().next().flatten(),
+            Fate::Stays => {
                 copy_tensors(node, &network.weights, &mut weights);
                 nodes.push(Node {
                     inputs: inputs().flatten().collect(),
@@ -34,7 +34,7 @@ pub fn fold(network: &Network) -> Network {
                 });
                 Some(NodeId(nodes.len() - 1))
             }
-            Role::GoesInto(conv) => {
+            Fate::GoesInto(conv) => {
                 let at = place[conv.0].expect("a live node's input is live");
                 absorb(&mut nodes[at.0], node, &network.weights, &mut weights);
                 Some(at)
@@ -48,14 +48,14 @@ pub fn fold(network: &Network) -> Network {
 }
 
 /// What becomes of a node.
-enum Role {
+enum Fate {
     Stays,
     PassThrough,
     GoesInto(NodeId),
     Dead,
 }
 
-fn roles(graph: &Graph) -> Vec<Role> {
+fn fates(graph: &Graph) -> Vec<Fate> {
     let consumers = graph.consumers();
     let mut live = vec![false; graph.nodes().len()];
     live[graph.output().0] = true;
@@ -69,25 +69,17 @@ fn roles(graph: &Graph) -> Vec<Role> {
     graph
         .iter()
         .map(|(id, node)| match (&node.op, &node.inputs[..]) {
-            _ if !live[id.0] => Role::Dead,
-            (Op::Dropout { .. }, _) => Role::PassThrough,
-            (Op::AvgPool(p), _) if *p == Pool::new(1, 1) => Role::PassThrough,
+            _ if !live[id.0] => Fate::Dead,
+            (Op::Dropout { .. }, _) => Fate::PassThrough,
+            (Op::AvgPool(p), _) if *p == Pool::new(1, 1) => Fate::PassThrough,
             (Op::BatchNorm { .. }, &[from])
-                if consumers[from.0].len() == 1 && has_weights(&graph.node(from).op) =>
+                if consumers[from.0].len() == 1 && graph.node(from).op.has_weights() =>
             {
-                Role::GoesInto(from)
+                Fate::GoesInto(from)
             }
-            _ => Role::Stays,
+            _ => Fate::Stays,
         })
         .collect()
-}
-
-/// Whether a BatchNorm behind the operator can go into its weights.
-fn has_weights(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. }
-    )
 }
 
 fn copy_tensors(node: &Node, from: &Weights, to: &mut Weights) {
@@ -99,7 +91,7 @@ fn copy_tensors(node: &Node, from: &Weights, to: &mut Weights) {
 /// Multiplies the BatchNorm `norm` into the layer it reads, whose tensors lie in `to`.
 fn absorb(layer: &mut Node, norm: &Node, from: &Weights, to: &mut Weights) {
     let Op::BatchNorm { channels, eps } = &norm.op else {
-        unreachable!("`roles` pairs a BatchNorm with the layer it reads");
+        unreachable!("`fates` pairs a BatchNorm with the layer it reads");
     };
     let tensor = |suffix: &str| from[&format!("{}.{suffix}", norm.name)].data();
     let (gamma, beta) = (tensor("weight"), tensor("bias"));

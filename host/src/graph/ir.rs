@@ -170,6 +170,16 @@ pub enum Op {
     Flatten,
 }
 
+impl Op {
+    /// Whether it multiplies by weights: a convolution or a linear layer, into which a BatchNorm behind it can go.
+    pub fn has_weights(&self) -> bool {
+        matches!(
+            self,
+            Self::Conv2d(_) | Self::ConvTranspose2d(_) | Self::Linear { .. }
+        )
+    }
+}
+
 /// One operator with its name and the nodes it reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

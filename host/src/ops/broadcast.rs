@@ -30,12 +30,12 @@ impl Side {
 
 /// The two sides of a product; where one is repeated, the other has the product's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Product {
+pub struct BroadcastMul {
     /// Left and right.
     pub sides: [Side; 2],
 }
 
-impl Product {
+impl BroadcastMul {
     fn shape(&self) -> Side {
         let [a, b] = self.sides;
         Side {
@@ -98,8 +98,13 @@ impl Product {
 }
 
 wide! {
-    /// One image of [`Product::forward`].
-    fn multiply<'a, E: Element>(product: &'a Product, a: &'a [E], b: &'a [E], y: &'a mut [E]) {
+    /// One image of [`BroadcastMul::forward`].
+    fn multiply<'a, E: Element>(
+        product: &'a BroadcastMul,
+        a: &'a [E],
+        b: &'a [E],
+        y: &'a mut [E],
+    ) {
         let [left, right] = product.sides;
         for (pixel, y) in y.chunks_exact_mut(product.shape().channels).enumerate() {
             let (a, b) = (&a[left.row(pixel)], &b[right.row(pixel)]);
@@ -178,7 +183,7 @@ mod tests {
         let sides =
             [(3, 4), (3, 1), (1, 4), (1, 1)].map(|(channels, pixels)| Side { channels, pixels });
         for pair in sides.iter().flat_map(|&a| sides.map(|b| [a, b])) {
-            let product = Product { sides: pair };
+            let product = BroadcastMul { sides: pair };
             let whole = product.shape();
             let index = |side: Side, image: usize, pixel: usize, channel: usize| {
                 let pixel = if side.pixels == 1 { 0 } else { pixel };

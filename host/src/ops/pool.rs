@@ -1,4 +1,4 @@
-//! Max and average pooling, forward and backward, channels last.
+//! Max, average and global average pooling, forward and backward, channels last.
 //!
 //! candle 0.11.1 scales the max-pool gradient by 1/4 on even sizes and loses most of it on odd ones,
 //! so training does not use candle's pooling.
@@ -140,6 +140,29 @@ pub fn average_backward<E: Element>(geo: &PoolGeometry, dy: &[E], dx: &mut [E]) 
     dx.par_chunks_mut(input.max(1))
         .zip(dy.par_chunks(output.max(1)))
         .for_each(|(dx, dy)| average_back(geo, dy, dx));
+}
+
+/// The mean of each channel over all pixels: `x [batch, pixels, channels]`, `y [batch, channels]`, which
+/// is overwritten.
+pub fn global_forward<E: Element>((channels, pixels): (usize, usize), x: &[E], y: &mut [E]) {
+    let maps = x.chunks_exact(channels * pixels);
+    for (y, map) in y.chunks_exact_mut(channels).zip(maps) {
+        for (c, y) in y.iter_mut().enumerate() {
+            let channel = map.iter().skip(c).step_by(channels);
+            let sum: f32 = channel.map(|v| v.to_f32()).sum();
+            *y = E::from_f32(sum / pixels as f32);
+        }
+    }
+}
+
+/// The gradient of [`global_forward`]; `dx` is overwritten.
+pub fn global_backward<E: Element>((channels, pixels): (usize, usize), dy: &[E], dx: &mut [E]) {
+    let maps = dx.chunks_exact_mut(channels * pixels);
+    for (map, dy) in maps.zip(dy.chunks_exact(channels)) {
+        for (dx, dy) in map.iter_mut().zip(dy.iter().cycle()) {
+            *dx = E::from_f32(dy.to_f32() / pixels as f32);
+        }
+    }
 }
 
 fn check_gradients<E>(geo: &PoolGeometry, dy: &[E], dx: &[E]) {

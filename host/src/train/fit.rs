@@ -11,6 +11,10 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{Dataset, Split, TargetKind, Targets};
 use crate::graph::Graph;
 
+/// What the held-out images are drawn by, whatever the run's seed: trained on with another one, a network would be
+/// validated on images that it has learnt. Older builds drew by the run's seed, which is 1 where none is given.
+pub(super) const HOLD_OUT_SEED: u64 = 1;
+
 impl TrainOptions {
     /// Checks that a network of this structure can be trained on these data, `taught` by another or not: what can be
     /// known before there is one.
@@ -18,7 +22,7 @@ impl TrainOptions {
     /// # Errors
     /// Names the option that does not go with them, or what the data lack.
     pub fn check(&self, graph: &Graph, dataset: &Dataset, taught: bool) -> Result<(), TrainError> {
-        let (training, validation) = splits(dataset, self);
+        let (training, validation) = splits(dataset, self.hold_out, HOLD_OUT_SEED);
         if training.len() < 2 {
             return Err(TrainError::Data(format!(
                 "{} images to train on, expected at least 2",
@@ -89,13 +93,12 @@ pub(super) fn check_teacher(teacher: &Checkpoint, student: &Checkpoint) -> Resul
     Ok(())
 }
 
-/// The images to train on and to validate on: PublicTest, or where there is none and the options
-/// allow it every tenth training image, chosen by the seed.
-pub(super) fn splits(dataset: &Dataset, options: &TrainOptions) -> (Vec<usize>, Vec<usize>) {
-    let seed = options.seed;
+/// The images to train on and to validate on: PublicTest, or where there is none and `hold_out` allows
+/// it every tenth training image, drawn by `seed`.
+pub(super) fn splits(dataset: &Dataset, hold_out: bool, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut training = dataset.indices(Split::Training);
     let mut validation = dataset.indices(Split::PublicTest);
-    if options.hold_out && validation.is_empty() && training.len() >= 20 {
+    if hold_out && validation.is_empty() && training.len() >= 20 {
         training.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         validation = training.split_off(training.len() - training.len() / 10);
         training.sort_unstable();
@@ -155,12 +158,15 @@ pub fn fingerprint(dataset: &Dataset) -> String {
 mod tests {
     use super::*;
     use crate::data::{Item, LoadOptions, open};
+    use crate::train::RunState;
 
-    #[test]
-    fn without_public_test_images_a_tenth_is_held_out() {
-        let drawn = open("synth:1:210", &LoadOptions::default())
-            .unwrap()
-            .dataset;
+    fn drawn() -> Dataset {
+        let loaded = open("synth:1:210", &LoadOptions::default());
+        loaded.unwrap().dataset
+    }
+
+    fn only_training() -> Dataset {
+        let drawn = drawn();
         let mut only_training = Dataset::new(drawn.labels().clone(), drawn.tile());
         for i in 0..drawn.len() {
             let item = Item {
@@ -169,24 +175,44 @@ mod tests {
             };
             only_training.push(drawn.image(i), item).unwrap();
         }
-        let options = TrainOptions {
-            seed: 3,
-            ..TrainOptions::default()
-        };
-        let (training, validation) = splits(&only_training, &options);
+        only_training
+    }
+
+    #[test]
+    fn without_public_test_images_a_tenth_is_held_out() {
+        let only_training = only_training();
+        let (training, validation) = splits(&only_training, true, 3);
         assert_eq!((training.len(), validation.len()), (189, 21));
         assert!(validation.iter().all(|i| !training.contains(i)));
-        assert_eq!(splits(&only_training, &options), (training, validation));
-        let all = TrainOptions {
-            hold_out: false,
-            ..options.clone()
-        };
-        let (training, validation) = splits(&only_training, &all);
+        assert_eq!(splits(&only_training, true, 3), (training, validation));
+        let (training, validation) = splits(&only_training, false, 3);
         assert_eq!((training.len(), validation.len()), (210, 0));
 
-        let (training, validation) = splits(&drawn, &options);
+        let drawn = drawn();
+        let (training, validation) = splits(&drawn, true, 3);
         assert_eq!(training, drawn.indices(Split::Training));
         assert_eq!(validation, drawn.indices(Split::PublicTest));
+    }
+
+    /// Drawn by the run's seed, nine tenths of them had been trained on by the run before.
+    #[test]
+    fn runs_of_other_seeds_hold_out_the_same_images() {
+        let data = only_training();
+        let run = |seed| {
+            let options = TrainOptions {
+                seed,
+                ..TrainOptions::default()
+            };
+            RunState::start(options, "faces".into(), "00".into())
+        };
+        assert_eq!(run(2).splits(&data), run(3).splits(&data));
+        // one that an older build began goes on with its own
+        let begun_before = |seed| RunState {
+            hold_out_seed: None,
+            ..run(seed)
+        };
+        assert_eq!(begun_before(2).splits(&data), splits(&data, true, 2));
+        assert_ne!(begun_before(2).splits(&data), run(2).splits(&data));
     }
 
     #[test]

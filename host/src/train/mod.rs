@@ -31,11 +31,11 @@ pub use loss::{BatchLoss, LossOptions, cross_entropy};
 pub use optimizer::{Betas, Clip, Optimizer, OptimizerOptions, Rule, RuleName};
 pub use options::{Keep, TrainOptions};
 pub use penalty::Penalty;
-pub use run_folder::{BEST_FILE, EVENTS_FILE, LAST_FILE, METRICS_FILE, RunFolder};
+pub use run_folder::{BEST_FILE, LAST_FILE, METRICS_FILE, RunFolder};
 pub use schedule::Schedule;
 pub use seeds::{SEEDS_FILE, SeedRun, Seeds, Spread};
 pub use state::{Best, RunState};
-pub use trainer::{Device, Observer, Outcome, Setup, StepReport, Trainer};
+pub use trainer::{Device, Outcome, Setup, StepCallback, StepReport, Trainer};
 pub use watch::{EarlyStop, Measure, Watch};
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub const BEST_FILE: &str = "best.safetensors";
 /// One JSON object an epoch.
 pub const METRICS_FILE: &str = "metrics.jsonl";
 /// The same for TensorBoard.
-pub const EVENTS_FILE: &str = "events.out.tfevents.fer";
+const EVENTS_FILE: &str = "events.out.tfevents.fer";
 
 /// An open run folder.
 pub struct RunFolder {
@@ -31,10 +31,19 @@ impl RunFolder {
     /// Makes the folder and its logs.
     ///
     /// # Errors
-    /// When it holds a run already, or cannot be written.
+    /// When it holds a run already, or the network of one, or cannot be written.
     pub fn create(path: &Path) -> Result<Self, TrainError> {
         if path.join(LAST_FILE).exists() {
             return Err(TrainError::Occupied(path.into()));
+        }
+        let best = path.join(BEST_FILE);
+        if best.exists() {
+            let problem =
+                format!("the network of a run whose {LAST_FILE} is gone: choose another folder");
+            return Err(TrainError::RunFile {
+                path: best,
+                problem,
+            });
         }
         std::fs::create_dir_all(path).map_err(|source| TrainError::Io {
             path: path.into(),
@@ -147,5 +156,27 @@ fn event_error(path: &Path, error: &impl std::fmt::Display) -> TrainError {
     TrainError::RunFile {
         path: path.into(),
         problem: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_never_saved_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, metrics) = (folder.path(), folder.path().join(METRICS_FILE));
+        let create = || RunFolder::create(path).map(|_| ());
+        create().unwrap();
+        create().unwrap();
+        std::fs::write(&metrics, "{}\n").unwrap();
+        for name in [LAST_FILE, BEST_FILE] {
+            std::fs::write(path.join(name), "").unwrap();
+            let error = create().unwrap_err().to_string();
+            assert!(error.contains("another folder"), "{error}");
+            std::fs::remove_file(path.join(name)).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&metrics).unwrap(), "{}\n");
     }
 }

@@ -93,10 +93,14 @@ impl Seeds {
             return Ok(fresh);
         }
         if found.plan != fresh.plan {
-            return Err(wrong(
-                path,
-                "another training than the one asked for: choose another folder".into(),
-            ));
+            let parts = fresh.plan.as_object().into_iter().flat_map(|p| p.keys());
+            let other = parts.filter(|part| found.plan.get(part) != fresh.plan.get(part));
+            let other: Vec<&str> = other.map(String::as_str).collect();
+            let problem = format!(
+                "another training than asked for, which differs in {}: choose another folder",
+                other.join(", ")
+            );
+            return Err(wrong(path, problem));
         }
         let known: Vec<u64> = found.runs.iter().map(|run| run.seed).collect();
         if known != seeds {
@@ -207,7 +211,7 @@ mod tests {
             "{table}"
         );
         for (plan, seeds, word) in [
-            (json!({"width": 0.1}), &[1, 2][..], "another training"),
+            (json!({"width": 0.1}), &[1, 2][..], "differs in width:"),
             (json!({"width": 0.05}), &[1, 3], "[1, 2], not [1, 3]"),
         ] {
             let error = open(plan, seeds).unwrap_err().to_string();

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fit::{HOLD_OUT_SEED, splits};
 use super::{TrainOptions, Watch};
+use crate::data::Dataset;
 
 /// Everything about a run in progress that is not a tensor.
 ///
@@ -17,6 +19,10 @@ pub struct RunState {
     pub data: String,
     /// Fingerprint of the data, so that a changed file is noticed.
     pub data_sha256: String,
+    /// Seed of the images that are held out of data without a PublicTest; none in runs of builds that drew them by the
+    /// run's seed.
+    #[serde(default)]
+    pub hold_out_seed: Option<u64>,
     /// Paths of the teachers.
     #[serde(rename = "teacher", deserialize_with = "none_one_or_more")]
     pub teachers: Vec<String>,
@@ -108,6 +114,7 @@ impl RunState {
             options,
             data,
             data_sha256,
+            hold_out_seed: Some(HOLD_OUT_SEED),
             teachers: Vec::new(),
             teachers_sha256: Vec::new(),
             epoch: 0,
@@ -122,6 +129,12 @@ impl RunState {
             metrics_bytes: 0,
             events_bytes: 0,
         }
+    }
+
+    /// The images that the run trains on, and those that it validates on.
+    pub(super) fn splits(&self, dataset: &Dataset) -> (Vec<usize>, Vec<usize>) {
+        let seed = self.hold_out_seed.unwrap_or(self.options.seed);
+        splits(dataset, self.options.hold_out, seed)
     }
 
     /// Whether there is nothing left to do: all epochs are done, or it has stopped early.

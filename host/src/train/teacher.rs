@@ -86,7 +86,9 @@ impl Teacher {
     /// Its logits `[batch, classes]`.
     fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>, TrainError> {
         match self {
-            Self::Live { engine, params } => Ok(engine.infer(params, &batch.pixels, batch.len)?),
+            Self::Live { engine, params } => {
+                Ok(engine.infer(params, &batch.pixels, batch.images.len())?)
+            }
             Self::Still { classes, logits } => Ok(batch
                 .images
                 .iter()

@@ -215,6 +215,27 @@ fn a_run_that_does_not_improve_ends_early_and_stays_ended() {
     assert_eq!(steps, 0);
 }
 
+/// It was written once more behind the last epoch, and whenever the finished run was resumed.
+#[test]
+fn the_last_checkpoint_of_a_finished_run_is_written_once() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    let (last, aside) = (folder.path().join(LAST_FILE), folder.path().join("aside"));
+    let outcome = begin(folder.path(), &faces, options(1))
+        .unwrap()
+        .run(&mut |report| {
+            if report.epoch_metrics.is_some() {
+                std::fs::rename(&last, &aside).unwrap();
+            }
+            true
+        });
+    assert!(outcome.unwrap().finished && !last.exists());
+    std::fs::rename(&aside, &last).unwrap();
+    let mut again = Trainer::resume(folder.path(), &faces, &[], &Device::Cpu).unwrap();
+    std::fs::remove_file(&last).unwrap();
+    assert!(again.run(&mut |_| true).unwrap().finished && !last.exists());
+}
+
 #[test]
 fn what_watches_needs_something_to_watch() {
     let drawn = faces();
@@ -344,6 +365,7 @@ fn a_state_of_an_older_build_is_read_as_it_was_meant() {
         (Freeze::default(), None)
     );
     assert_eq!(options.augment.rotate, 12.0);
+    assert_eq!(state.hold_out_seed, None);
     assert!(!options.penalty.is_on() && !state.finished());
     let again = serde_json::to_string(&state).unwrap();
     assert_eq!(serde_json::from_str::<RunState>(&again).unwrap(), state);
@@ -454,6 +476,38 @@ fn a_state_that_no_run_can_have_is_named() {
         let error = resumed.err().unwrap().to_string();
         assert!(error.contains(LAST_FILE) && error.contains(says), "{error}");
     }
+}
+
+/// The checkpoint was blamed: it had stopped behind the last batch of what is left.
+#[test]
+fn data_that_shrank_are_to_blame_and_not_the_checkpoint() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    begin(folder.path(), &faces, options(1))
+        .unwrap()
+        .run(&mut |report| report.batch.0 + 1 < report.batch.1)
+        .unwrap();
+    let fewer = open("synth:5:35", &LoadOptions::default()).unwrap().dataset;
+    let resumed = Trainer::resume(folder.path(), &fewer, &[], &Device::Cpu);
+    let error = resumed.err().unwrap().to_string();
+    assert!(error.starts_with("data set: `synth:5:105`"), "{error}");
+}
+
+/// A run that dies between its first best network and its state would look like one that is done.
+#[test]
+fn a_run_is_saved_before_its_first_best_network() {
+    let faces = faces();
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = begin(folder.path(), &faces, options(1)).unwrap();
+    // no file can take this place
+    let best = folder.path().join(BEST_FILE);
+    std::fs::create_dir(&best).unwrap();
+    assert!(trainer.run(&mut |_| true).is_err());
+    std::fs::remove_dir(&best).unwrap();
+    let mut again = Trainer::resume(folder.path(), &faces, &[], &Device::Cpu).unwrap();
+    assert!(again.run(&mut |_| true).unwrap().finished && best.is_file());
+    let metrics = std::fs::read_to_string(folder.path().join(METRICS_FILE));
+    assert_eq!(metrics.unwrap().lines().count(), 1);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fer_models::Crops;
+use fer_models::{Crops, Preprocess};
 use serde_json::json;
 
 use super::any_of::any_of;
 use super::center::CenterHead;
-use super::fit::{check_data, check_teacher, class_weights, fingerprint, splits};
+use super::fit::{check_data, check_teacher, class_weights, fingerprint};
 use super::loss::cross_entropy;
 use super::sharpness::Ascent;
 use super::teacher::Teachers;
@@ -55,7 +55,7 @@ pub struct Setup {
     pub data: String,
 }
 
-/// What the observer of a run is told.
+/// What a run tells after a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
     /// Epochs done and to do.
@@ -73,7 +73,7 @@ pub struct StepReport {
 }
 
 /// Told after every step; returns whether to go on. A run that is stopped can be resumed.
-pub type Observer<'a> = dyn FnMut(&StepReport) -> bool + 'a;
+pub type StepCallback<'a> = dyn FnMut(&StepReport) -> bool + 'a;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,16 +151,16 @@ impl<'a> Trainer<'a> {
         };
         let options = &state.options;
         options.validate().map_err(|e| damaged(e.to_string()))?;
-        let batches = loader::batches(splits(dataset, options).0.len(), options.batch);
-        if state.batch > batches {
-            let problem = format!("stopped at batch {} of {batches}", state.batch);
-            return Err(damaged(problem));
-        }
         if state.data_sha256 != fingerprint(dataset) {
             return Err(TrainError::Data(format!(
                 "`{}` is not what the run was started with",
                 state.data
             )));
+        }
+        let batches = loader::batches(state.splits(dataset).0.len(), options.batch);
+        if state.batch > batches {
+            let problem = format!("stopped at batch {} of {batches}", state.batch);
+            return Err(damaged(problem));
         }
         if state.teachers.len() != teachers.len() {
             return Err(TrainError::Teacher(format!(
@@ -201,7 +201,7 @@ impl<'a> Trainer<'a> {
         let options = &state.options;
         let graph = &start.network.graph;
         options.check(graph, dataset, !teachers.is_empty())?;
-        let (training, validation) = splits(dataset, options);
+        let (training, validation) = state.splits(dataset);
         let class_weights = class_weights(dataset, options, &training)?;
         let frozen = options.freeze.nodes(graph)?;
         let (mut center, graph) = match options.loss.center {
@@ -233,8 +233,14 @@ impl<'a> Trainer<'a> {
             images: 0,
         };
         let precision = options.precision;
-        if precision.or_f32() != precision {
-            tracing::warn!("this processor has no fast bfloat16: training in f32");
+        match device {
+            Device::Cpu if precision.or_f32() != precision => {
+                tracing::warn!("this processor has no fast bfloat16: training in f32");
+            }
+            Device::Candle(_) if precision != Precision::F32 => {
+                tracing::warn!("bfloat16 is for the CPU: training in f32");
+            }
+            _ => {}
         }
         let teachers = Teachers::new(
             teachers,
@@ -267,11 +273,11 @@ impl<'a> Trainer<'a> {
         self.save_every = interval;
     }
 
-    /// Trains to the end, or until the observer says stop.
+    /// Trains to the end, or until the callback says stop.
     ///
     /// # Errors
     /// When the loss or the network diverges, or a file cannot be written.
-    pub fn run(&mut self, observer: &mut Observer<'_>) -> Result<Outcome, TrainError> {
+    pub fn run(&mut self, callback: &mut StepCallback<'_>) -> Result<Outcome, TrainError> {
         let options = self.state.options.clone();
         let dataset = self.dataset;
         let (training, input) = (self.training.clone(), self.start.input);
@@ -294,17 +300,20 @@ impl<'a> Trainer<'a> {
                     saved = Instant::now();
                 }
                 let report = self.report(loader.batches(), None);
-                going = observer(&report);
+                going = callback(&report);
                 Ok::<_, TrainError>(going)
             })?;
             if self.state.batch == loader.batches() {
                 let metrics = self.end_epoch()?;
                 saved = Instant::now();
                 let report = self.report(loader.batches(), Some(metrics));
-                going &= observer(&report);
+                going &= callback(&report);
             }
         }
-        self.save()?;
+        // the end of an epoch has saved itself
+        if self.state.batch > 0 {
+            self.save()?;
+        }
         Ok(Outcome {
             finished: self.state.finished(),
             epochs: self.state.epoch,
@@ -328,13 +337,14 @@ impl<'a> Trainer<'a> {
             self.ascent = Some(ascent);
         }
         self.optimizer.step(&mut self.params, rate);
+        let images = batch.images.len();
         let state = &mut self.state;
         state.step += 1;
         state.batch = number + 1;
-        state.loss_sum += loss.mean * batch.len as f64;
+        state.loss_sum += loss.mean * images as f64;
         state.correct += loss.correct;
-        state.seen += batch.len;
-        self.session.images += batch.len;
+        state.seen += images;
+        self.session.images += images;
         Ok(())
     }
 
@@ -348,9 +358,9 @@ impl<'a> Trainer<'a> {
         let state = &self.state;
         // one dropout seed a step, far from those of other runs' seeds
         let seed = state.options.seed.rotate_left(32) ^ state.step;
-        let rows = self
-            .engine
-            .forward(&mut self.params, &batch.pixels, batch.len, seed)?;
+        let rows =
+            self.engine
+                .forward(&mut self.params, &batch.pixels, batch.images.len(), seed)?;
         let (logits, features) = match &self.center {
             Some(head) => head.split(&rows),
             None => (rows, Vec::new()),
@@ -385,8 +395,19 @@ impl<'a> Trainer<'a> {
     /// Validates, logs, saves, and turns to the next epoch.
     fn end_epoch(&mut self) -> Result<serde_json::Value, TrainError> {
         self.check_numbers()?;
+        // a best network with no run beside it is that of a run whose state was deleted, and never of one that died
+        if !self.folder.file(LAST_FILE).exists() {
+            self.save()?;
+        }
         let evaluated = self.optimizer.evaluated(&self.params);
-        let validation = self.validate(&evaluated)?;
+        let validation = validate(
+            self.engine.as_mut(),
+            &evaluated,
+            self.center.as_ref(),
+            &self.start.input,
+            self.dataset,
+            &self.validation,
+        )?;
         let seconds = self.seconds();
         let epoch = self.state.epoch + 1;
         let options = &self.state.options;
@@ -432,8 +453,10 @@ impl<'a> Trainer<'a> {
                 loss: seen.loss,
                 epoch,
             });
-            let best = self.checkpoint(&evaluated);
-            best.save(&self.folder.file(BEST_FILE))?;
+        }
+        let checkpoint = self.checkpoint(&evaluated);
+        if improved {
+            checkpoint.save(&self.folder.file(BEST_FILE))?;
         }
         if let Some(seen) = validated {
             let options = &self.state.options;
@@ -450,43 +473,22 @@ impl<'a> Trainer<'a> {
         self.state.loss_sum = 0.0;
         self.state.correct = 0;
         self.state.seen = 0;
-        self.save()?;
+        self.write(&checkpoint)?;
         Ok(line)
     }
 
-    fn validate(&mut self, params: &Params) -> Result<Option<Evaluation>, TrainError> {
-        if self.validation.is_empty() {
-            return Ok(None);
-        }
-        let (dataset, engine, center) = (self.dataset, &mut self.engine, &self.center);
-        let logits = predict::logits(
-            dataset,
-            &self.validation,
-            &self.start.input,
-            Crops::Center,
-            |pixels, batch| {
-                let rows = engine.infer(params, pixels, batch)?;
-                Ok::<_, TrainError>(match center {
-                    Some(head) => head.split(&rows).0,
-                    None => rows,
-                })
-            },
-        )?;
-        let targets = predict::targets(dataset, &self.validation);
-        Ok(Some(Evaluation::from_logits(
-            dataset.labels(),
-            &logits,
-            &targets,
-        )?))
-    }
-
     fn checkpoint(&self, params: &Params) -> Checkpoint {
-        let mut checkpoint = self.start.clone();
-        checkpoint.network = params.network(&self.start.network.graph);
-        checkpoint.history.seed = self.state.options.seed;
-        checkpoint.history.add_dataset(&self.state.data);
-        checkpoint.history.validation_accuracy = self.state.best.map(|best| best.accuracy);
-        checkpoint
+        let start = &self.start;
+        let mut history = start.history.clone();
+        history.seed = self.state.options.seed;
+        history.add_dataset(&self.state.data);
+        history.validation_accuracy = self.state.best.map(|best| best.accuracy);
+        Checkpoint {
+            network: params.network(&start.network.graph),
+            labels: start.labels.clone(),
+            input: start.input,
+            history,
+        }
     }
 
     /// Refuses numbers that no checkpoint may hold, so that the last good one stays: a step whose loss was a number may
@@ -512,13 +514,17 @@ impl<'a> Trainer<'a> {
 
     fn save(&mut self) -> Result<(), TrainError> {
         self.check_numbers()?;
+        let checkpoint = self.checkpoint(&self.optimizer.evaluated(&self.params));
+        self.write(&checkpoint)
+    }
+
+    /// Writes the run with the checkpoint of its numbers, which have been checked.
+    fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         self.state.seconds = self.seconds();
         (self.state.metrics_bytes, self.state.events_bytes) = self.folder.lengths();
-        let evaluated = self.optimizer.evaluated(&self.params);
         let moments = Moments::of(&self.params, &self.optimizer, self.center.as_ref());
         let path = self.folder.file(LAST_FILE);
-        self.checkpoint(&evaluated)
-            .save_run(&path, &self.state, &moments)?;
+        checkpoint.save_run(&path, &self.state, &moments)?;
         Ok(())
     }
 
@@ -542,4 +548,28 @@ impl<'a> Trainer<'a> {
             epoch_metrics,
         }
     }
+}
+
+/// What the network with these numbers makes of the validation images, if there are any.
+fn validate(
+    engine: &mut dyn Engine,
+    params: &Params,
+    center: Option<&CenterHead>,
+    input: &Preprocess,
+    dataset: &Dataset,
+    images: &[usize],
+) -> Result<Option<Evaluation>, TrainError> {
+    if images.is_empty() {
+        return Ok(None);
+    }
+    let logits = predict::logits(dataset, images, input, Crops::Center, |pixels, batch| {
+        let rows = engine.infer(params, pixels, batch)?;
+        Ok::<_, TrainError>(match center {
+            Some(head) => head.split(&rows).0,
+            None => rows,
+        })
+    })?;
+    let targets = predict::targets(dataset, images);
+    let evaluation = Evaluation::from_logits(dataset.labels(), &logits, &targets)?;
+    Ok(Some(evaluation))
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use fer_tests::program::Ran;
 use fer_tools::checkpoint::Checkpoint;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -196,4 +197,74 @@ fn a_run_goes_on_with_its_own_teacher_only() {
             "not the network that the run was started with",
         ],
     );
+}
+
+/// `train --out` began anew: it emptied the logs, and replaced the best network by that of a first epoch.
+#[test]
+fn a_run_whose_state_was_deleted_is_not_begun_anew() {
+    let bench = Bench::new();
+    bench.train("run");
+    fs::remove_file(bench.path("run/last.safetensors")).unwrap();
+    let read = |name: &str| fs::read(bench.path(name)).unwrap();
+    let files = ["run/best.safetensors", "run/metrics.jsonl"];
+    let before = files.map(read);
+    bench
+        .tools(&format!("{TRAIN} --out run"))
+        .refused(1, &["run/best.safetensors", "choose another folder"]);
+    assert!(files.map(read) == before);
+}
+
+/// Only paths were compared, and runs from different networks and data made one mean.
+#[test]
+fn seeds_go_on_with_the_same_files_only() {
+    let bench = Bench::new();
+    let draw = |seed: u64| {
+        let line = format!("data synth --seed {seed} --count 70 --out a.csv");
+        bench.tools(&line).success();
+    };
+    let take = |run: &str| {
+        let best = bench.path(run).join("best.safetensors");
+        fs::copy(best, bench.path("n.safetensors")).unwrap();
+    };
+    bench.train("one");
+    let other = format!("{TRAIN} --seed 9 --out two");
+    bench.tools(&other).success();
+    let train = |flags: &str| {
+        let files = "a.csv --from n.safetensors --distill n.safetensors";
+        let seeds = "--epochs 1 --batch 32 --seeds 1,2 --out seeds";
+        bench.tools(&format!("train {files} {seeds} {flags}"))
+    };
+    let refused = |ran: Ran, differs: &str| ran.refused(1, &["another training", differs]);
+    draw(7);
+    take("one");
+    train("").success();
+    refused(train("--new-head"), "differs in new_head:");
+    take("two");
+    refused(train(""), "differs in distill, from:");
+    take("one");
+    draw(8);
+    refused(train(""), "differs in data_sha256:");
+    draw(7);
+    train("").success();
+}
+
+/// The cut network took the place of the trained one.
+#[test]
+fn prune_leaves_the_checkpoint_that_it_is_given() {
+    let bench = Bench::new();
+    bench.train("run");
+    let trained = bench.path("run/best.safetensors");
+    std::os::unix::fs::symlink(&trained, bench.path("link.safetensors")).unwrap();
+    let before = fs::read(&trained).unwrap();
+    for (checkpoint, out) in [
+        ("run/best.safetensors", "run/best.safetensors"),
+        ("run/best.safetensors", "./run/../run/best.safetensors"),
+        ("run/best.safetensors", "link.safetensors"),
+        ("link.safetensors", "run/best.safetensors"),
+    ] {
+        bench
+            .tools(&format!("prune {checkpoint} --percent 0.3 --out {out}"))
+            .refused(2, &["--out", out, "choose another file"]);
+    }
+    assert!(fs::read(&trained).unwrap() == before);
 }

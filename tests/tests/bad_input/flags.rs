@@ -62,6 +62,10 @@ fn wrong_flags_are_usage() {
         ("train synth:7:70 --out r --lr NaN", "schedule"),
         ("train synth:7:70 --out r --ema 1.5", "ema"),
         ("train synth:7:70 --out r --device tpu", "cuda:N"),
+        (
+            "train synth:7:70 --out r --precision bf16 --device cuda",
+            "--precision bf16 is for the CPU",
+        ),
         ("train synth:7:70 --out r --threads 0", "--threads"),
         ("train --resume r --epochs 3", "--epochs"),
         (

@@ -41,6 +41,7 @@ struct Script {
     /// The format that the driver gives, whatever was asked for.
     gives: Option<FourCc>,
     card: &'static str,
+    driver: &'static str,
     acts: Vec<Act>,
 }
 
@@ -52,6 +53,7 @@ fn opening(acts: &[Act]) -> Script {
         formats: vec![*b"YUYV"],
         gives: None,
         card: "Webcam",
+        driver: "uvcvideo",
         acts: acts.to_vec(),
     }
 }
@@ -130,6 +132,7 @@ impl Node for FakeNode {
         Ok(Identity {
             card: self.0.card.to_owned(),
             bus: "usb-1".to_owned(),
+            driver: self.0.driver.to_owned(),
         })
     }
 
@@ -318,4 +321,26 @@ fn a_camera_whose_link_is_gone_is_known_again_by_its_name_and_socket() {
     kernel.others = vec!["/dev/video2".into(), "/dev/video3".into()];
     let mut rig = kernel.rig();
     assert_eq!(frames(&mut rig, 2).0, [1, 2]);
+}
+
+#[test]
+fn auto_passes_over_the_picture_processor_and_its_name_does_not() {
+    let isp = Script {
+        path: "/dev/video14",
+        driver: "bcm2835-isp",
+        ..opening(&[Picture(9)])
+    };
+    let webcam = Script {
+        path: "/dev/video20",
+        ..opening(&[Picture(1)])
+    };
+    let mut kernel = Kernel::new([isp.clone(), webcam]);
+    kernel.others = vec!["/dev/video14".into(), "/dev/video20".into()];
+    let auto = V4l2Camera::new(Box::new(kernel.clone()), Device::Auto, &settings());
+    let mut rig = Rig::with_clock(&settings(), auto, kernel);
+    assert_eq!(frames(&mut rig, 1).0, [1]);
+
+    let mut named = Kernel::new([isp]);
+    named.candidates = vec!["/dev/video14".into()];
+    assert_eq!(frames(&mut named.rig(), 1).0, [9]);
 }

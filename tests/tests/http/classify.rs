@@ -1,9 +1,11 @@
 //! `POST /v1/classify`.
 
 use std::io::{Cursor, Read, Write};
+use std::sync::Arc;
 
 use fer_edge::capture::demo::{Demo, HEIGHT, WIDTH};
 use fer_edge::capture::{Frame, Source};
+use fer_edge::control::Control;
 use fer_edge::http::classify;
 use fer_edge::infer::TractClassifier;
 use fer_edge::processor::{Processor, Settings};
@@ -29,7 +31,8 @@ pub(crate) fn processor() -> Result<Processor, String> {
 }
 
 fn classifying() -> Running {
-    start_with(&settings(), classify::with(processor)).unwrap()
+    let classify = classify::with(processor, Arc::default());
+    start_with(&settings(), classify).unwrap()
 }
 
 /// The demo's first picture: an averaged, happy face.
@@ -75,10 +78,27 @@ fn what_is_no_picture_is_refused_with_a_reason() {
 #[test]
 fn a_model_that_cannot_be_had_is_the_servers_fault_and_its_path_stays_here() {
     let broken = || Err::<Processor, _>("/srv/models/face.onnx: no such file");
-    let running = start_with(&settings(), classify::with(broken)).unwrap();
+    let classify = classify::with(broken, Arc::default());
+    let running = start_with(&settings(), classify).unwrap();
     let answer = post(running.address, "/v1/classify", &picture(ImageFormat::Png));
     assert_eq!(answer.status, 500, "{}", answer.text());
     assert!(!answer.text().contains("/srv"), "{}", answer.text());
+}
+
+#[test]
+fn faces_below_the_threshold_of_the_moment_are_left_out() {
+    let control = Arc::new(Control::default());
+    let classify = classify::with(processor, Arc::clone(&control));
+    let running = start_with(&settings(), classify).unwrap();
+    let picture = picture(ImageFormat::Png);
+    // nobody is that sure
+    for (threshold, faces) in [(0.0, 1), (1.0, 0), (0.1, 1)] {
+        assert!(control.set_threshold(threshold));
+        let answer = post(running.address, "/v1/classify", &picture);
+        let observation: Value = serde_json::from_slice(&answer.body).unwrap();
+        let found = observation["faces"].as_array().unwrap().len();
+        assert_eq!(found, faces, "{threshold}: {observation}");
+    }
 }
 
 /// curl asks before it sends more than a megabyte.

@@ -78,5 +78,5 @@ fn face_of(face: &Face, labels: &[String]) -> Value {
 
 /// Three decimals: a step is 1/255.
 fn unit(score: Score) -> Value {
-    json!((f64::from(score.0) / 255.0 * 1e3).round() / 1e3)
+    json!((f64::from(score.to_unit()) * 1e3).round() / 1e3)
 }

@@ -265,8 +265,8 @@ unsafe fn tile<L: Lanes, const R: usize, const C: usize>(
                 let at = job.pixels.get_unchecked(start + r).input as usize;
                 job.input.add(at + ky * job.row)
             });
-            // A copy that nothing reads in a loop: compiled for size, as the program to deliver is, the loop that stores
-            // `sums` at the end would keep them in memory all along.
+            // A copy that nothing reads in a loop: with link-time optimisation, as in the program to deliver, the loop that
+            // stores `sums` at the end is unrolled too late, and would keep them in memory all along.
             let mut row = sums;
             for k in 0..conv.segment {
                 let weights: [L::V; C] = std::array::from_fn(|c| L::load(w.add(c * L::LANES)));

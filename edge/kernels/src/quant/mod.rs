@@ -95,10 +95,10 @@ impl Conv {
         let (panels, weights) = format.pack(&window, inputs, outputs, layer.weights);
         let padded = outputs.next_multiple_of(format.width());
         let (mut bias, mut scale) = (Aligned::zeroed(padded), Aligned::zeroed(padded));
-        let taps = layer.weights.len() / outputs.max(1);
-        for (channel, weights) in layer.weights.chunks_exact(taps.max(1)).enumerate() {
+        let taps = window.kernel[0] * window.kernel[1] * inputs;
+        let zero = i32::from(layer.zero) - format.offset;
+        for (channel, weights) in layer.weights.chunks_exact(taps).enumerate() {
             let sum: i32 = weights.iter().map(|&w| i32::from(w)).sum();
-            let zero = i32::from(layer.zero) - format.offset;
             bias[channel] = layer.bias[channel].wrapping_sub(zero * sum);
         }
         scale[..outputs].copy_from_slice(layer.scale);
@@ -149,13 +149,19 @@ impl Conv {
         let reach = (self.window.kernel[0] - 1) * row
             + self.segment.next_multiple_of(self.format.depth)
             + (self.format.tile - 1) * step;
-        let (len, bytes, floats) = match output {
-            Target::Bytes(to) => (to.len(), to.as_mut_ptr(), std::ptr::null_mut()),
-            Target::Floats(to) => (to.len(), std::ptr::null_mut(), to.as_mut_ptr()),
+        let (len, to) = match (self.output, output) {
+            (Output::Bytes(limits), Target::Bytes(to)) => {
+                let (len, to) = (to.len(), to.as_mut_ptr());
+                (len, To::Bytes { limits, to })
+            }
+            (Output::Floats { relu }, Target::Floats(to)) => {
+                let (len, to) = (to.len(), to.as_mut_ptr());
+                (len, To::Floats { relu, to })
+            }
+            _ => unreachable!("`Builder` gives a layer's map the element that the layer makes"),
         };
-        let matches = matches!(self.output, Output::Bytes(_)) == floats.is_null();
         assert!(
-            matches && places.fit(input.len(), reach, len, self.channels),
+            places.fit(input.len(), reach, len, self.channels),
             "places of another map"
         );
         let end = places.end(pictures);
@@ -163,8 +169,7 @@ impl Conv {
             conv: self,
             row,
             input: input.as_ptr(),
-            bytes,
-            floats,
+            to,
         };
         #[expect(
             unsafe_code,
@@ -198,8 +203,11 @@ struct Job<'a> {
     /// Bytes from row to row of the input.
     row: usize,
     input: *const u8,
-    /// Null where the convolution makes floats.
-    bytes: *mut u8,
-    /// Null where the convolution makes bytes.
-    floats: *mut f32,
+    to: To,
+}
+
+/// What a run makes of its sums, and the first number of the map that it writes.
+enum To {
+    Bytes { limits: Limits, to: *mut u8 },
+    Floats { relu: bool, to: *mut f32 },
 }

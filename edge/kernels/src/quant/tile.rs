@@ -6,7 +6,7 @@
 
 use super::dot::Dot;
 use super::pack::{GROUP, Panel};
-use super::{Job, Output};
+use super::{Job, To};
 use crate::pixels::Pixel;
 use crate::prefetch::prefetch;
 
@@ -73,7 +73,7 @@ unsafe fn tile<D: Dot, const R: usize, const C: usize>(
             let at = pixels.get_unchecked(start + r).input as usize;
             job.input.add(at)
         });
-        let mut sums = [[D::zero(); C]; R]; // see `float::tile`
+        let mut sums = [[D::zero(); C]; R];
         let groups = conv.segment.div_ceil(GROUP);
         let (mut at, mut left) = (0, groups);
         for _ in 0..conv.window.kernel[0] * groups {
@@ -91,10 +91,11 @@ unsafe fn tile<D: Dot, const R: usize, const C: usize>(
             left -= 1;
             if left == 0 {
                 left = groups;
-                at += job.row - groups * GROUP;
+                // in this order, since a row of the map may be shorter than one of the window
+                at = at + job.row - groups * GROUP;
             }
         }
-        let sums = sums;
+        let sums = sums; // a copy, as in `float::tile`
         for (r, sums) in sums.iter().enumerate() {
             let at = pixels.get_unchecked(start + r).output as usize;
             for (c, &sums) in sums.iter().enumerate() {
@@ -121,19 +122,19 @@ pub(super) unsafe fn store<D: Dot>(
         return;
     };
     let (conv, channel) = (job.conv, panel.channel + first);
-    // SAFETY: the pixel has `left` channels from `channel` on; bias and scale are rounded up to whole panels;
-    // `Conv::run` has checked that the pointer for this kind of output isn't null.
+    // SAFETY: the pixel has `left` channels from `channel` on, and lies in the output, as demanded of the caller; bias and
+    // scale are rounded up to whole panels.
     unsafe {
         let constants = (
             conv.bias.as_ptr().add(channel),
             conv.scale.as_ptr().add(channel),
         );
-        match &conv.output {
-            Output::Bytes(limits) => {
-                D::store_bytes(sums, constants, limits, job.bytes.add(at + channel), left);
+        match &job.to {
+            To::Bytes { limits, to } => {
+                D::store_bytes(sums, constants, limits, to.add(at + channel), left);
             }
-            Output::Floats { relu } => {
-                D::store_floats(sums, constants, *relu, job.floats.add(at + channel), left);
+            To::Floats { relu, to } => {
+                D::store_floats(sums, constants, *relu, to.add(at + channel), left);
             }
         }
     }

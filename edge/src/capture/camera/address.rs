@@ -5,6 +5,12 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::setting::InvalidSetting;
+
+/// What is expected where the kind of camera can't be told.
+const KNOWN: &str =
+    "v4l2:auto, v4l2:/dev/..., /dev/video0, rpicam[:N], jetson[:N] or http://host/path";
+
 /// Which camera, and by which way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -39,38 +45,40 @@ pub struct Url {
 }
 
 impl Address {
-    /// Whether `text` names a camera rather than a file.
+    /// Whether `text` names a camera rather than a file: also an address that is no camera's here, as an error about a
+    /// missing file would show the password in it.
     #[must_use]
     pub fn is_camera(text: &str) -> bool {
         let numbered = |name| {
             text.strip_prefix(name)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
-        text.starts_with("v4l2:")
+        text.contains("://")
+            || text.starts_with("v4l2:")
             || text.starts_with("/dev/video")
             || text.starts_with("/dev/v4l/")
-            || text.starts_with("http://")
-            || text.starts_with("https://")
             || numbered("rpicam")
             || numbered("jetson")
     }
-}
 
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(rest) = text.strip_prefix("http://") {
-            return Url::parse(rest)
-                .map(Self::Http)
-                .map_err(|why| format!("camera `{}`: {why}", public(text)));
-        }
-        if text.starts_with("https://") {
-            return Err(format!(
-                "camera `{}`: https is not supported, as cameras hardly ever have a certificate that \
-                 can be checked; use http in a network you trust, or a local proxy such as stunnel",
-                public(text)
-            ));
+    /// The error is what was expected.
+    fn read(text: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" => return Url::parse(rest).map(Self::Http),
+            "https" => {
+                return Err(
+                    "http in a network you trust, or a local proxy such as stunnel: https is not \
+                     supported, as cameras hardly ever have a certificate that can be checked",
+                );
+            }
+            "rtsp" | "rtsps" => {
+                return Err(
+                    "Motion JPEG over http, or `ffmpeg ... -f yuv4mpegpipe - | fer-edge run -`: \
+                     rtsp is not supported",
+                );
+            }
+            _ => {}
         }
         if text == "v4l2:auto" {
             return Ok(Self::V4l2(Device::Auto));
@@ -80,18 +88,16 @@ impl FromStr for Address {
             .or(text.starts_with("/dev/").then_some(text))
         {
             if !path.starts_with('/') {
-                return Err(format!(
-                    "camera `{text}`: expected v4l2:auto or v4l2:/dev/..."
-                ));
+                return Err("v4l2:auto or v4l2:/dev/...");
             }
             return Ok(Self::V4l2(Device::Path(path.into())));
         }
         let number = |rest: &str| match rest.strip_prefix(':') {
-            Some(digits) => digits.parse().map_err(|_| {
-                format!("camera `{text}`: `{digits}` is no number of a camera, expected 0 to 255")
-            }),
+            Some(digits) => digits
+                .parse()
+                .map_err(|_| "a number from 0 to 255 after `:`"),
             None if rest.is_empty() => Ok(0),
-            None => Err(unknown(text)),
+            None => Err(KNOWN),
         };
         if let Some(rest) = text.strip_prefix("rpicam") {
             return number(rest).map(Self::Rpicam);
@@ -99,51 +105,49 @@ impl FromStr for Address {
         if let Some(rest) = text.strip_prefix("jetson") {
             return number(rest).map(Self::Jetson);
         }
-        Err(unknown(text))
+        Err(KNOWN)
     }
 }
 
-fn unknown(text: &str) -> String {
-    format!(
-        "camera `{}`: expected v4l2:auto, v4l2:/dev/..., /dev/video0, rpicam[:N], jetson[:N] or \
-         http://host/path",
-        public(text)
-    )
+impl FromStr for Address {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        Self::read(text).map_err(|expected| InvalidSetting::new("device", public(text), expected))
+    }
 }
 
 impl Url {
-    fn parse(rest: &str) -> Result<Self, String> {
+    /// The error is what was expected.
+    fn parse(rest: &str) -> Result<Self, &'static str> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let path = path.split('#').next().unwrap_or_default();
         // Anything else would end the request line early.
         if !rest.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(
-                "expected printable ASCII without spaces (percent-encode the rest)".to_owned(),
-            );
+            return Err("printable ASCII without spaces (percent-encode the rest)");
         }
         // `user:12/34@host` reads as a host, its port and a path, but is more likely a password with a slash.
         if authority.contains('@') || authority.contains(':') && rest.contains('@') {
             return Err(
-                "a user and password are not supported: they would go over the network readable \
-                 to all; an `@` behind a port is written as %40"
-                    .to_owned(),
+                "an address without user and password, which would go over the network readable \
+                 to all; an `@` behind a port is written as %40",
             );
         }
         let (host, port) = match authority.strip_prefix('[') {
-            Some(v6) => v6.split_once(']').ok_or("`[` without `]`")?,
+            Some(v6) => v6.split_once(']').ok_or("`]` after `[`")?,
             None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
         };
         if host.is_empty() {
-            return Err("no host".to_owned());
+            return Err("a host after `http://`");
         }
         let port = match port.strip_prefix(':') {
             Some(digits) => digits
                 .parse::<NonZeroU16>()
-                .map_err(|_| "no port after `:`, expected 1 to 65535")?
+                .map_err(|_| "a port from 1 to 65535 after `:`")?
                 .get(),
             None if port.is_empty() => 80,
-            None => return Err("expected a port or a path after the host".to_owned()),
+            None => return Err("a port or a path after the host"),
         };
         Ok(Self {
             host: host.to_owned(),
@@ -231,6 +235,7 @@ mod tests {
         assert_eq!(url("http://cam/stream?x=1#top").path, "/stream?x=1");
         assert_eq!(url("http://cam?x=1").path, "/?x=1");
         assert_eq!(url("http://cam").to_string(), "http://cam/");
+        assert_eq!(url("HTTP://cam/x").to_string(), "http://cam/x");
         assert_eq!(url("http://cam/s?key=1").to_string(), "http://cam/s");
         assert_eq!(url("http://[::1]:81/a").to_string(), "http://[::1]:81/a");
         assert_eq!(url("http://10.0.0.2:8080").authority(), "10.0.0.2:8080");
@@ -240,19 +245,23 @@ mod tests {
     fn wrong_addresses_say_what_was_expected() {
         for (text, why) in [
             ("v4l2:webcam", "v4l2:auto or"),
-            ("rpicam:x", "`x` is no number"),
+            ("rpicam:x", "0 to 255"),
             ("jetson:256", "0 to 255"),
             ("https://cam/", "https is not supported"),
-            ("http://", "no host"),
-            ("http://cam:x/", "no port after `:`"),
+            ("HTTPS://cam/", "https is not supported"),
+            ("rtsp://cam/", "ffmpeg ... -f yuv4mpegpipe - |"),
+            ("RTSPS://cam/", "rtsp is not supported"),
+            ("ftp://cam/", "v4l2:auto, "),
+            ("http://", "a host after"),
+            ("http://cam:x/", "1 to 65535"),
             ("http://cam:0/", "1 to 65535"),
             ("http://cam:65536/", "1 to 65535"),
             ("http://cam/a b", "percent-encode"),
-            ("http://[::1/", "without `]`"),
+            ("http://[::1/", "`]` after `[`"),
             ("http://[::1]x/", "after the host"),
         ] {
             assert!(Address::is_camera(text), "{text}");
-            let error = text.parse::<Address>().unwrap_err();
+            let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(
                 error.contains(why) && error.contains(text),
                 "{text}: {error}"
@@ -268,9 +277,14 @@ mod tests {
             "https://me:secret@cam/",
             "https://me:secret?secret@cam/",
             "http://cam:x/?key=secret",
+            "HTTP://me:secret@cam/",
             "rtsp://me:secret@cam/stream",
+            "Rtsp://me:secret@cam/stream?key=secret",
+            "ftp://me:secret@cam/stream",
         ] {
-            let error = text.parse::<Address>().unwrap_err();
+            // taken for a file, it was named as it is
+            assert!(Address::is_camera(text), "{text}");
+            let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(
                 !error.contains("secret") && error.contains("cam"),
                 "{error}"
@@ -290,8 +304,8 @@ mod tests {
             "http://me:80/secret?secret@cam/",
             "http://me:80/secret?#secret@cam/",
         ] {
-            let error = text.parse::<Address>().unwrap_err();
-            assert!(error.contains("password are not supported"), "{error}");
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains("without user and password"), "{error}");
             assert!(
                 !error.contains("secret") && !error.contains("12"),
                 "{error}"
@@ -343,7 +357,7 @@ mod tests {
         #[test]
         fn no_password_is_said(before in "[!-~]{0,4}", after in "[!-~]{0,4}") {
             let text = format!("http://me:{before}secret{after}@cam/");
-            let error = text.parse::<Address>().unwrap_err();
+            let error = text.parse::<Address>().unwrap_err().to_string();
             prop_assert!(!error.contains("secret"), "{}", error);
         }
     }

@@ -52,7 +52,7 @@ pub fn open(
 ) -> Result<Box<dyn Source>, CaptureError> {
     let address = settings
         .validate()
-        .map_err(|why| CaptureError::format("camera", why))?;
+        .map_err(|error| CaptureError::format("camera", error.to_string()))?;
     let driver: Box<dyn Driver> = match address {
         Address::V4l2(device) => Box::new(V4l2Camera::new(Box::new(Linux), device, settings)),
         Address::Rpicam(camera) => Box::new(ChildCamera::rpicam(camera, settings)),

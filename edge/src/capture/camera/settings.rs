@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use fer_models::MAX_SIDE;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::super::check_size;
+use super::super::MAX_PIXELS;
 use super::address::{Address, public};
+use crate::secret::REDACTED;
+use crate::setting::{InvalidSetting, within};
 
 /// Which camera, which pictures, and how patient to be with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +45,7 @@ fn masked<S: Serializer>(device: &str, serializer: S) -> Result<S::Ok, S::Error>
     if shown == device {
         serializer.serialize_str(device)
     } else {
-        serializer.collect_str(&format_args!("{shown}?[redacted]"))
+        serializer.collect_str(&format_args!("{shown}?{REDACTED}"))
     }
 }
 
@@ -68,32 +71,20 @@ impl Settings {
     ///
     /// # Errors
     /// Names the field, its value and what was expected.
-    pub fn validate(&self) -> Result<Address, String> {
-        let address = self
-            .device
-            .parse()
-            .map_err(|why| format!("device: {why}"))?;
-        let (width, height) = (u64::from(self.width), u64::from(self.height));
-        check_size(width, height).map_err(|why| {
-            let width_fits = check_size(width, 1).is_ok();
-            let field = if width_fits { "height" } else { "width" };
-            format!("{field}: {why}")
-        })?;
-        let within = |name, value: u64, least: u64, most: u64| {
-            if (least..=most).contains(&value) {
-                Ok(())
-            } else {
-                Err(format!("{name} is {value}, expected {least} to {most}"))
-            }
-        };
+    pub fn validate(&self) -> Result<Address, InvalidSetting> {
         const HOUR: u64 = 3_600_000;
-        within("fps", self.fps.into(), 1, 1000)?;
-        within("open_ms", self.open_ms, 100, HOUR)?;
+        let address: Address = self.device.parse()?;
+        let (width, side) = (u64::from(self.width), MAX_SIDE as u64);
+        within("width", width, 1..=side)?;
+        let rows = side.min(MAX_PIXELS / width);
+        within("height", self.height.into(), 1..=rows)?;
+        within("fps", self.fps, 1..=1000)?;
+        within("open_ms", self.open_ms, 100..=HOUR)?;
         // longer, and the watchdog of the systemd unit takes the silence for a fault of the service
-        within("stall_ms", self.stall_ms, 50, 10_000)?;
-        within("lost_ms", self.lost_ms, self.stall_ms, HOUR)?;
-        within("retry_ms", self.retry_ms, 10, HOUR)?;
-        within("retry_max_ms", self.retry_max_ms, self.retry_ms, HOUR)?;
+        within("stall_ms", self.stall_ms, 50..=10_000)?;
+        within("lost_ms", self.lost_ms, self.stall_ms..=HOUR)?;
+        within("retry_ms", self.retry_ms, 10..=HOUR)?;
+        within("retry_max_ms", self.retry_max_ms, self.retry_ms..=HOUR)?;
         Ok(address)
     }
 
@@ -116,22 +107,20 @@ mod tests {
 
     #[test]
     fn wrong_values_are_named() {
-        for (text, why) in [
-            ("device = 'webcam'", "device: camera `webcam`"),
-            ("width = 0", "width: a frame of 0x480 has no pixels"),
-            ("height = 0", "height: a frame of 640x0 has no pixels"),
-            (
-                "width = 9000\nheight = 9000",
-                "height: a frame of 9000x9000",
-            ),
-            ("fps = 0", "fps is 0, expected 1"),
-            ("lost_ms = 1000", "lost_ms is 1000, expected 2000"),
-            ("retry_ms = 0", "retry_ms is 0"),
-            ("retry_max_ms = 100", "retry_max_ms is 100, expected 500"),
+        for (text, field, expected) in [
+            ("device = 'webcam'", "device", "v4l2:auto, "),
+            ("width = 0", "width", "1 to 65535"),
+            ("height = 0", "height", "1 to 65535"),
+            ("width = 9000\nheight = 9000", "height", "1 to 7111"),
+            ("fps = 0", "fps", "1 to 1000"),
+            ("lost_ms = 1000", "lost_ms", "2000 to "),
+            ("retry_ms = 0", "retry_ms", "10 to "),
+            ("retry_max_ms = 100", "retry_max_ms", "500 to "),
         ] {
             let settings: Settings = toml::from_str(text).unwrap();
             let error = settings.validate().unwrap_err();
-            assert!(error.contains(why), "{text}: {error}");
+            assert_eq!(error.field, field, "{text}: {error}");
+            assert!(error.expected.starts_with(expected), "{text}: {error}");
         }
     }
 }

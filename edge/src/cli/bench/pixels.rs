@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::ValueEnum;
 use fer_edge::infer::{Classifier, Isa, Runner, TractClassifier};
-use fer_models::ModelPackage;
+use fer_models::{ModelPackage, argmax};
 
-use super::{Failure, configuration};
+use super::{Failure, WARM_UP, configuration};
 
 /// `--operators`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -57,9 +57,6 @@ impl Operators {
 /// Faces that are run together at the end, at most: more than a frame shows.
 const TOGETHER: usize = 32;
 
-/// Runs before the measurement.
-const WARM_UP: usize = 5;
-
 /// Prints one line of JSON: the milliseconds of loading and of each run, one face a run in turn, and each face's decision.
 pub(super) fn run(
     model: Option<&Path>,
@@ -94,13 +91,12 @@ pub(super) fn run(
     let (mut scores, mut decisions) = (Vec::new(), Vec::new());
     for face in &faces {
         classifier.classify(face, &mut scores)?;
-        let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        decisions.push(best.map_or(0, |(label, _)| label));
+        decisions.push(argmax(&scores));
     }
     let mut times = Vec::new();
-    for run in 0..WARM_UP + runs as usize {
+    for (run, face) in (0..WARM_UP + runs).zip(faces.iter().cycle()) {
         let started = Instant::now();
-        classifier.classify(faces[run % faces.len()], &mut scores)?;
+        classifier.classify(face, &mut scores)?;
         if run >= WARM_UP {
             times.push(started.elapsed());
         }

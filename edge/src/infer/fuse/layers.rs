@@ -72,13 +72,7 @@ impl<'a> Reader<'a> {
             let map = self
                 .builder
                 .conv(map, window, &weights.to_floats()?, &bias, relu)?;
-            return self.define(
-                last,
-                Value {
-                    map,
-                    dequantized: false,
-                },
-            );
+            return self.define(last, Value::plain(map));
         };
         let (last, to) = self.absorb_quantize(last)?;
         let layer = integer_layer(from.scale, &weights, bias.as_ref(), outputs)?;
@@ -94,13 +88,7 @@ impl<'a> Reader<'a> {
             zero: from.zero,
         };
         let map = self.builder.conv_integers(x.map, window, layer, to, relu)?;
-        self.define(
-            last,
-            Value {
-                map,
-                dequantized: false,
-            },
-        )
+        self.define(last, Value::plain(map))
     }
 
     pub(super) fn add(&mut self, node: &'a NodeProto) -> Result<(), Unfused> {
@@ -113,24 +101,12 @@ impl<'a> Reader<'a> {
             let (last, to) = self.absorb_quantize(last)?;
             if let Element::Byte(_) = to {
                 let map = self.builder.add(a.map, b.map, to, relu)?;
-                return self.define(
-                    last,
-                    Value {
-                        map,
-                        dequantized: false,
-                    },
-                );
+                return self.define(last, Value::plain(map));
             }
         }
         let (a, b) = (self.floats(a)?, self.floats(b)?);
         let map = self.builder.add(a, b, Element::Float, relu)?;
-        self.define(
-            last,
-            Value {
-                map,
-                dequantized: false,
-            },
-        )
+        self.define(last, Value::plain(map))
     }
 
     pub(super) fn max_pool(&mut self, node: &'a NodeProto) -> Result<Value, Unfused> {
@@ -157,26 +133,14 @@ impl<'a> Reader<'a> {
             let (last, to) = self.absorb_quantize(node)?;
             if let Element::Byte(_) = to {
                 let map = self.builder.average_pool(x.map, window, padding, to)?;
-                return self.define(
-                    last,
-                    Value {
-                        map,
-                        dequantized: false,
-                    },
-                );
+                return self.define(last, Value::plain(map));
             }
         }
         let map = self.floats(x)?;
         let map = self
             .builder
             .average_pool(map, window, padding, Element::Float)?;
-        self.define(
-            node,
-            Value {
-                map,
-                dequantized: false,
-            },
-        )
+        self.define(node, Value::plain(map))
     }
 }
 

@@ -51,6 +51,16 @@ struct Value {
     dequantized: bool,
 }
 
+impl Value {
+    /// What the map itself holds.
+    fn plain(map: Map) -> Self {
+        Self {
+            map,
+            dequantized: false,
+        }
+    }
+}
+
 struct Reader<'a> {
     graph: &'a GraphProto,
     constants: Constants<'a>,
@@ -77,10 +87,7 @@ impl<'a> Reader<'a> {
         let (Some(pixels), None) = (inputs.next(), inputs.next()) else {
             return refuse("not one input");
         };
-        let value = Value {
-            map: builder.input(),
-            dequantized: false,
-        };
+        let value = Value::plain(builder.input());
         Ok(Self {
             graph,
             constants,
@@ -215,10 +222,7 @@ impl<'a> Reader<'a> {
             let floats = self.floats(value)?;
             self.builder.quantize(floats, bytes)?
         };
-        Ok(Value {
-            map,
-            dequantized: false,
-        })
+        Ok(Value::plain(map))
     }
 
     fn dequantize(&mut self, node: &'a NodeProto) -> Result<Value, Unfused> {

@@ -5,19 +5,25 @@
 //! event loop is never interrupted in the middle of a packet, which would lose the packet.
 
 use std::io;
+use std::iter;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use rumqttc::{
-    Client, ConnectReturnCode, Connection, ConnectionError, Event as Packet, Incoming, LastWill,
-    MqttOptions, Outgoing, QoS, StateError, TlsConfiguration, Transport, mqttbytes,
+    Client, ConnectReturnCode, ConnectionError, Event as Packet, Incoming, LastWill, MqttOptions,
+    Outgoing, QoS, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+    mqttbytes,
 };
+use rustls::ClientConfig;
 
 use super::commands::MAX_PAYLOAD;
 use super::password::{self, PasswordError};
 use super::session::WINDOW;
 use super::settings::Settings;
 use super::tls::{self, TlsError};
+use crate::secret::Secret;
 
 /// Largest message that is taken in. rumqttc ends the connection at a larger one, and a retained one
 /// comes back with every subscription, so this is far above what anybody publishes on our topics by
@@ -39,6 +45,8 @@ pub(super) enum Event {
     Numbered(u16),
     /// The broker has confirmed the message with this number.
     Confirmed(u16),
+    /// The broker has answered to [`subscribe`]: whether it grants each topic, in their order.
+    Subscribed(Vec<bool>),
     /// A message for us; of a payload that is too long for a command, only the beginning.
     Message(rumqttc::Publish),
     /// The broker has announced a packet of so many bytes, more than are taken in: the end follows.
@@ -58,23 +66,69 @@ pub enum OptionsError {
     Tls(#[from] TlsError),
 }
 
-/// How to connect. Files are read anew for each connection, so that a renewed certificate or password
-/// is used without a restart.
-pub(super) fn options(settings: &Settings, client_id: &str) -> Result<MqttOptions, OptionsError> {
-    let mut options = MqttOptions::new(client_id, &settings.host, settings.port());
-    options
-        .set_keep_alive(Duration::from_secs(settings.keep_alive_s.into()))
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
-        // Twice as many packet numbers as are ever in use, so that none is used twice at a time.
-        .set_inflight(2 * WINDOW as u16);
-    if let Some((user, password)) = password::credentials(settings)? {
-        options.set_credentials(user, password.reveal());
+/// How to connect.
+pub(super) struct Options {
+    host: String,
+    port: u16,
+    client_id: String,
+    keep_alive: Duration,
+    credentials: Option<(String, Secret)>,
+    tls: Option<Arc<ClientConfig>>,
+    pub(super) last_will: Option<LastWill>,
+}
+
+/// Reads the files that the settings name, anew for each connection, so that a renewed certificate or
+/// password is used without a restart.
+pub(super) fn options(settings: &Settings, client_id: &str) -> Result<Options, OptionsError> {
+    Ok(Options {
+        host: settings.host.clone(),
+        port: settings.port(),
+        client_id: client_id.to_owned(),
+        keep_alive: Duration::from_secs(settings.keep_alive_s.into()),
+        credentials: password::credentials(settings)?,
+        tls: settings.tls.then(|| tls::config(settings)).transpose()?,
+        last_will: None,
+    })
+}
+
+impl Options {
+    /// What to connect to, in turn. rumqttc has one time limit for all addresses of a name, so that one
+    /// which swallows packets hides the next: it gets each by itself. With TLS it has to get the name,
+    /// as it has no other to compare the certificate with.
+    fn hosts(&self) -> io::Result<Vec<String>> {
+        if self.tls.is_some() {
+            return Ok(vec![self.host.clone()]);
+        }
+        let addresses = format!("{}:{}", self.host, self.port).to_socket_addrs()?;
+        Ok(addresses.map(without_port).collect())
     }
-    if settings.tls {
-        let config = TlsConfiguration::Rustls(tls::config(settings)?);
-        options.set_transport(Transport::tls_with_config(config));
+
+    fn towards(&self, host: &str) -> MqttOptions {
+        let mut options = MqttOptions::new(&self.client_id, host, self.port);
+        options
+            .set_keep_alive(self.keep_alive)
+            .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
+            // Twice as many packet numbers as are ever in use, so that none is used twice at a time.
+            .set_inflight(2 * WINDOW as u16);
+        if let Some((user, password)) = &self.credentials {
+            options.set_credentials(user, password.reveal());
+        }
+        if let Some(config) = &self.tls {
+            let config = TlsConfiguration::Rustls(Arc::clone(config));
+            options.set_transport(Transport::tls_with_config(config));
+        }
+        if let Some(will) = &self.last_will {
+            options.set_last_will(will.clone());
+        }
+        options
     }
-    Ok(options)
+}
+
+/// An address as rumqttc takes it: one of IPv6 in brackets, with its zone.
+fn without_port(address: SocketAddr) -> String {
+    let mut text = address.to_string();
+    text.truncate(text.rfind(':').unwrap_or(text.len()));
+    text
 }
 
 /// What the broker says for us when we have vanished.
@@ -82,9 +136,18 @@ pub(super) fn last_will(topic: &str) -> LastWill {
     LastWill::new(topic, "offline", QoS::AtLeastOnce, true)
 }
 
+/// Asks for messages on these topics. They go in one packet, so that its answer is about all of them.
+pub(super) fn subscribe(client: &Client, topics: Vec<String>) {
+    let filters = topics
+        .into_iter()
+        .map(|topic| SubscribeFilter::new(topic, QoS::AtLeastOnce));
+    // Fails only when the link has just gone down, which is the next thing we hear.
+    let _ = client.try_subscribe_many(filters);
+}
+
 /// Starts to connect. `deliver` gets each event and says whether anybody listens still.
 pub(super) fn open(
-    options: MqttOptions,
+    options: Options,
     deliver: impl Fn(Event) -> bool + Send + 'static,
 ) -> io::Result<()> {
     let thread = thread::Builder::new().name("mqtt-link".to_owned());
@@ -93,9 +156,10 @@ pub(super) fn open(
             deliver,
             reason: "the connection's thread has died".to_owned(),
         };
-        let host = options.broker_address().0;
-        let (client, mut connection) = Client::new(options, REQUESTS);
-        farewell.reason = run(client, &mut connection, &host, &farewell.deliver);
+        farewell.reason = match options.hosts() {
+            Ok(hosts) => run(&options, &hosts, &farewell.deliver),
+            Err(error) => describe(&ConnectionError::Io(error), &options.host),
+        };
     })?;
     Ok(())
 }
@@ -112,34 +176,64 @@ impl<F: Fn(Event) -> bool> Drop for Farewell<F> {
     }
 }
 
+/// Connects to the first of these hosts where somebody answers, and delivers events until that connection
+/// ends; returns why.
+fn run(options: &Options, hosts: &[String], deliver: &impl Fn(Event) -> bool) -> String {
+    let mut reason = "the host has no address".to_owned();
+    for host in hosts {
+        let (client, mut connection) = Client::new(options.towards(host), REQUESTS);
+        let mut packets = connection.iter();
+        match packets.next() {
+            Some(Err(error)) if is_silence(&error) => reason = describe(&error, &options.host),
+            Some(first) => {
+                let packets = iter::once(first).chain(packets);
+                return follow(&client, packets, &options.host, deliver);
+            }
+            None => return "closed".to_owned(),
+        }
+    }
+    reason
+}
+
+/// Whether nobody is at an address, so that the next may do better.
+fn is_silence(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::NetworkTimeout | ConnectionError::Io(_)
+    )
+}
+
 /// Delivers events until the connection ends; returns why.
-fn run(
-    client: Client,
-    connection: &mut Connection,
+fn follow(
+    client: &Client,
+    packets: impl Iterator<Item = Result<Packet, ConnectionError>>,
     host: &str,
     deliver: &impl Fn(Event) -> bool,
 ) -> String {
-    loop {
-        let event = match connection.recv() {
-            Ok(Ok(Packet::Incoming(Incoming::ConnAck(_)))) => Event::Connected(client.clone()),
-            Ok(Ok(Packet::Outgoing(Outgoing::Publish(number)))) => Event::Numbered(number),
-            Ok(Ok(Packet::Incoming(Incoming::PubAck(ack)))) => Event::Confirmed(ack.pkid),
-            Ok(Ok(Packet::Incoming(Incoming::Publish(message)))) => {
-                Event::Message(shortened(message))
+    for packet in packets {
+        let event = match packet {
+            Ok(Packet::Incoming(Incoming::ConnAck(_))) => Event::Connected(client.clone()),
+            Ok(Packet::Outgoing(Outgoing::Publish(number))) => Event::Numbered(number),
+            Ok(Packet::Incoming(Incoming::PubAck(ack))) => Event::Confirmed(ack.pkid),
+            Ok(Packet::Incoming(Incoming::SubAck(ack))) => {
+                let codes = ack.return_codes.into_iter();
+                let granted = codes.map(|code| code != SubscribeReasonCode::Failure);
+                Event::Subscribed(granted.collect())
             }
-            Ok(Ok(_)) => continue,
-            Ok(Err(error)) => {
+            Ok(Packet::Incoming(Incoming::Publish(message))) => Event::Message(shortened(message)),
+            Ok(_) => continue,
+            Err(error) => {
                 if let Some(bytes) = beyond_limit(&error) {
                     deliver(Event::TooLarge(bytes));
                 }
                 return describe(&error, host);
             }
-            Err(_) => return "closed".to_owned(),
         };
         if !deliver(event) {
             return "nobody listens".to_owned();
         }
     }
+    "closed".to_owned()
 }
 
 /// Leaves of a payload that is too long what shows that it is. A copy: a part of the packet would keep
@@ -231,6 +325,48 @@ mod tests {
             matches!(&reasons[..], [reason] if reason.contains("refused")),
             "{reasons:?}"
         );
+    }
+
+    #[test]
+    fn a_broker_behind_an_address_that_swallows_packets_is_reached_by_the_next() {
+        // The kernel accepts for the first listener, and nobody ever answers.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let listener = TcpListener::bind(("127.0.0.2", port)).unwrap();
+        thread::spawn(move || {
+            let (mut broker, _) = listener.accept().unwrap();
+            let asked = broker.read(&mut [0; 256]).unwrap();
+            assert!(asked > 0, "it asks to connect");
+            broker.write_all(&[0x20, 2, 0, 0]).unwrap();
+        });
+        let settings = Settings {
+            port: Some(port),
+            ..Settings::default()
+        };
+        let options = options(&settings, "test").unwrap();
+        let hosts = ["127.0.0.1", "127.0.0.2"].map(str::to_owned);
+        let (sender, events) = mpsc::channel();
+        let reason = run(&options, &hosts, &|event| sender.send(event).is_ok());
+        let first = events.try_recv();
+        assert!(matches!(first, Ok(Event::Connected(_))), "{reason}");
+    }
+
+    #[test]
+    fn each_address_of_a_name_is_tried_by_itself() {
+        for (host, address) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            let settings = Settings {
+                host: host.to_owned(),
+                ..Settings::default()
+            };
+            let options = options(&settings, "test").unwrap();
+            assert_eq!(options.hosts().unwrap(), [address]);
+        }
+        let zoned = "[fe80::1%2]:1883".parse().unwrap();
+        assert_eq!(without_port(zoned), "[fe80::1%2]");
     }
 
     #[test]

@@ -25,6 +25,7 @@ use self::runner::{Runner, Shared, Wake};
 use super::{Observation, PublishError, Sink};
 use crate::control::Control;
 use crate::health::Health;
+use crate::setting::InvalidSetting;
 
 mod backoff;
 mod buffer;
@@ -47,7 +48,7 @@ mod watch;
 pub use self::link::OptionsError;
 pub use self::password::PasswordError;
 pub use self::probe::probe;
-pub use self::settings::{Settings, SettingsError};
+pub use self::settings::Settings;
 pub use self::tls::TlsError;
 
 /// Messages between the pipeline and the publisher's thread. That thread never waits for the network,
@@ -71,8 +72,8 @@ pub struct Device {
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
     /// A setting can't be used.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
+    #[error("mqtt.{0}")]
+    Setting(InvalidSetting),
     /// The device's id can't be part of a topic.
     #[error("device id: expected letters, digits, `_` and `-`, found `{0}`")]
     DeviceId(String),
@@ -108,7 +109,7 @@ impl Mqtt {
         health: Arc<Health>,
         control: Arc<Control>,
     ) -> Result<Self, MqttError> {
-        settings.validate()?;
+        settings.validate().map_err(MqttError::Setting)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if device.id.is_empty() || !device.id.chars().all(plain) {
             return Err(MqttError::DeviceId(device.id));

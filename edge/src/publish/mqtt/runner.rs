@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use rumqttc::{Client, QoS, SubscribeFilter};
+use rumqttc::{Client, QoS};
 
 use super::backoff::Backoff;
 use super::buffer::Report;
@@ -71,6 +71,8 @@ pub(super) struct Runner {
     connects: u64,
     /// Why the last connection ended, so that the same reason is told once.
     trouble: Option<String>,
+    /// The topics that the broker refused to pass on, so that they are told once.
+    refused: Vec<String>,
     /// For the lines about commands.
     quota: Quota,
     /// When an orderly end has to be over.
@@ -120,6 +122,7 @@ impl Runner {
             session,
             connects: 0,
             trouble: None,
+            refused: Vec::new(),
             quota: Quota::default(),
             stop_at: None,
         }
@@ -174,6 +177,7 @@ impl Runner {
             Wake::Link(Event::Connected(client)) => self.connected(client),
             Wake::Link(Event::Numbered(number)) => self.session.numbered(number),
             Wake::Link(Event::Confirmed(number)) => self.session.confirmed(number),
+            Wake::Link(Event::Subscribed(granted)) => self.subscribed(&granted),
             Wake::Link(Event::Message(message)) => self.message(&message),
             Wake::Link(Event::TooLarge(bytes)) => self.too_large(bytes),
             Wake::Link(Event::Down(reason)) => self.down(reason),
@@ -189,7 +193,7 @@ impl Runner {
         let opened = link::options(&self.settings, &self.client_id)
             .map_err(|error| error.to_string())
             .and_then(|mut options| {
-                options.set_last_will(link::last_will(&self.topics.availability));
+                options.last_will = Some(link::last_will(&self.topics.availability));
                 let deliver = move |event| sender.send(Wake::Link(event)).is_ok();
                 link::open(options, deliver).map_err(|error| error.to_string())
             });
@@ -203,18 +207,26 @@ impl Runner {
         let (host, topics) = (&self.settings.host, self.topics.base());
         tracing::info!(host, topics, "connected to the broker");
         let topics = self.topics.subscriptions(self.settings.discovery);
-        let filters = topics.into_iter().map(|path| SubscribeFilter {
-            path,
-            qos: QoS::AtLeastOnce,
-        });
-        // Fails only when the link has just gone down, which is the next thing we hear.
-        let _ = client.try_subscribe_many(filters);
+        link::subscribe(&client, topics);
         self.connects += 1;
         self.shared.health.set_mqtt_connected(true);
         self.shared.health.set_mqtt_trouble(None);
         self.shared.refresh.store(true, Relaxed);
         self.session.connected();
         self.state = State::Up(client, Instant::now());
+    }
+
+    fn subscribed(&mut self, granted: &[bool]) {
+        let refused = self.topics.refused(self.settings.discovery, granted);
+        if !refused.is_empty() && refused != self.refused {
+            tracing::warn!(
+                host = self.settings.host,
+                topics = refused.join(" "),
+                "the broker refuses these subscriptions, so nothing on them arrives: allow this user to \
+                 read them in its access control list"
+            );
+        }
+        self.refused = refused;
     }
 
     fn down(&mut self, reason: String) {
@@ -253,7 +265,7 @@ impl Runner {
         };
         while let Some(message) = self.session.next() {
             let (topic, payload) = (message.topic, message.payload);
-            // As above: what could not be handed over is sent again on the next connection.
+            // Fails only when the link has just gone down, and then it is sent again on the next.
             let _ = client.try_publish(topic, QoS::AtLeastOnce, message.retain, payload);
         }
     }

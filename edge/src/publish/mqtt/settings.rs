@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::WINDOW;
 use crate::secret::Secret;
+use crate::setting::{InvalidSetting, within};
 
 /// Settings of the connection and of what is published. Without a host there is no MQTT.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -84,18 +85,6 @@ impl Default for Settings {
     }
 }
 
-/// A setting that can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("mqtt.{field}: expected {expected}, found `{found}`")]
-pub struct SettingsError {
-    /// The setting's name.
-    pub field: &'static str,
-    /// What it may be.
-    pub expected: String,
-    /// What it is.
-    pub found: String,
-}
-
 impl Settings {
     /// Whether a broker is named.
     #[must_use]
@@ -113,62 +102,65 @@ impl Settings {
     ///
     /// # Errors
     /// Returns the first setting that can't be used.
-    pub fn validate(&self) -> Result<(), SettingsError> {
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
         for (field, prefix) in [
             ("topic_prefix", &self.topic_prefix),
             ("discovery_prefix", &self.discovery_prefix),
         ] {
             if !is_topic(prefix) {
-                return Err(wrong(
+                return Err(InvalidSetting::new(
                     field,
-                    "a topic without `+`, `#` and empty levels",
                     prefix,
+                    "a topic without `+`, `#` and empty levels",
                 ));
             }
         }
-        within("port", self.port(), 1, u16::MAX)?;
-        within("keep_alive_s", self.keep_alive_s, 5, 3600)?;
-        within("heartbeat_s", self.heartbeat_s, 1, 86_400)?;
-        within("health_s", self.health_s, 1, 86_400)?;
-        within("hold_ms", self.hold_ms, 0, 3_600_000)?;
-        within("buffer", self.buffer, 4 * WINDOW, 1_000_000)?;
-        within("retry_first_ms", self.retry_first_ms, 10, 60_000)?;
-        within(
-            "retry_cap_ms",
-            self.retry_cap_ms,
-            self.retry_first_ms,
-            600_000,
-        )?;
+        if self.host.contains(['/', '@']) {
+            // not shown, as a password may be in it
+            let expected =
+                "a host name or an IP address alone: port, user and TLS have keys of their own";
+            return Err(InvalidSetting::new("host", "more", expected));
+        }
+        within("port", self.port(), 1..=u16::MAX)?;
+        within("keep_alive_s", self.keep_alive_s, 5..=3600)?;
+        within("heartbeat_s", self.heartbeat_s, 1..=86_400)?;
+        within("health_s", self.health_s, 1..=86_400)?;
+        within("hold_ms", self.hold_ms, 0..=3_600_000)?;
+        within("buffer", self.buffer, 4 * WINDOW..=1_000_000)?;
+        within("retry_first_ms", self.retry_first_ms, 10..=60_000)?;
+        let cap = self.retry_first_ms..=600_000;
+        within("retry_cap_ms", self.retry_cap_ms, cap)?;
         self.validate_identity()
     }
 
-    fn validate_identity(&self) -> Result<(), SettingsError> {
+    fn validate_identity(&self) -> Result<(), InvalidSetting> {
         let given = |present: bool| if present { "given" } else { "not given" };
         if self.password.is_some() && self.password_file.is_some() {
-            return Err(wrong(
+            return Err(InvalidSetting::new(
                 "password_file",
-                "only one of password and password_file",
                 "both",
+                "only one of password and password_file",
             ));
         }
         let password = self.password.is_some() || self.password_file.is_some();
         if self.username.is_some() != password {
-            return Err(wrong(
+            return Err(InvalidSetting::new(
                 "username",
-                "a user name and a password, or neither",
                 given(self.username.is_some()),
+                "a user name and a password, or neither",
             ));
         }
         if self.tls_client_cert.is_some() != self.tls_client_key.is_some() {
-            return Err(wrong(
+            return Err(InvalidSetting::new(
                 "tls_client_key",
-                "a client certificate and its key, or neither",
                 given(self.tls_client_key.is_some()),
+                "a client certificate and its key, or neither",
             ));
         }
         let files = [&self.tls_ca, &self.tls_client_cert];
         if !self.tls && files.into_iter().any(Option::is_some) {
-            return Err(wrong("tls", "true where certificates are given", "false"));
+            let expected = "true where certificates are given";
+            return Err(InvalidSetting::new("tls", false, expected));
         }
         Ok(())
     }
@@ -193,30 +185,6 @@ impl Settings {
 
 fn is_topic(text: &str) -> bool {
     text.split('/').all(|level| !level.is_empty()) && !text.contains(['+', '#', '\0'])
-}
-
-fn within<T: PartialOrd + std::fmt::Display>(
-    field: &'static str,
-    value: T,
-    least: T,
-    most: T,
-) -> Result<(), SettingsError> {
-    if value < least || value > most {
-        return Err(wrong(
-            field,
-            &format!("{least} to {most}"),
-            &value.to_string(),
-        ));
-    }
-    Ok(())
-}
-
-fn wrong(field: &'static str, expected: &str, found: &str) -> SettingsError {
-    SettingsError {
-        field,
-        expected: expected.to_owned(),
-        found: found.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -259,8 +227,34 @@ mod tests {
         let error = refused(|s| s.buffer = 1);
         assert_eq!(
             error.to_string(),
-            "mqtt.buffer: expected 64 to 1000000, found `1`"
+            "buffer: expected 64 to 1000000, found `1`"
         );
+    }
+
+    /// It was accepted, and looked up as a name for ever.
+    #[test]
+    fn a_host_that_is_an_address_is_refused_and_not_shown() {
+        for host in [
+            "mqtt://me:secret@broker",
+            "mqtts://secret:8883",
+            "secret/",
+            "me:secret@broker",
+        ] {
+            let settings = Settings {
+                host: host.to_owned(),
+                ..Settings::default()
+            };
+            let error = settings.validate().unwrap_err();
+            assert_eq!(error.field, "host", "{host}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        for host in ["broker.local", "10.0.0.2", "::1"] {
+            let settings = Settings {
+                host: host.to_owned(),
+                ..Settings::default()
+            };
+            settings.validate().unwrap();
+        }
     }
 
     #[test]

@@ -96,6 +96,14 @@ impl Topics {
         }
         all
     }
+
+    /// Those of the subscriptions that the broker's answer to them does not grant.
+    pub(super) fn refused(&self, discovery: bool, granted: &[bool]) -> Vec<String> {
+        let all = self.subscriptions(discovery).into_iter().zip(granted);
+        all.filter(|(_, granted)| !**granted)
+            .map(|(topic, _)| topic)
+            .collect()
+    }
 }
 
 #[cfg(test)]

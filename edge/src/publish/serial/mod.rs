@@ -18,6 +18,7 @@ use fer_wire::{MAX_LABELS, MAX_NAME_BYTES};
 
 use super::{Observation, PublishError, Sink};
 use crate::health::Health;
+use crate::setting::InvalidSetting;
 use outbox::Outbox;
 use worker::Worker;
 
@@ -29,7 +30,7 @@ mod settings;
 pub mod tty;
 mod worker;
 
-pub use settings::{Driver, InvalidSetting, Settings};
+pub use settings::{Driver, Settings};
 
 /// An open serial port.
 pub trait Port: Send {
@@ -91,8 +92,8 @@ impl Identity {
 #[derive(Debug, thiserror::Error)]
 pub enum SerialError {
     /// A setting can't be used.
-    #[error("serial: {0}")]
-    Setting(#[from] InvalidSetting),
+    #[error("serial.{0}")]
+    Setting(InvalidSetting),
     /// The model has more labels than a frame holds.
     #[error("serial: the model has {0} labels, and a frame has room for {MAX_LABELS}")]
     Labels(usize),
@@ -123,11 +124,11 @@ impl Serial {
         identity: Identity,
         health: Arc<Health>,
     ) -> Result<Self, SerialError> {
-        let path = settings.port.clone().ok_or_else(|| InvalidSetting {
-            field: "port",
-            found: "absent".to_owned(),
-            expected: "a path such as /dev/serial0".to_owned(),
-        })?;
+        let Some(path) = settings.port.clone() else {
+            let expected = "a path such as /dev/serial0";
+            let missing = InvalidSetting::new("port", "nothing", expected);
+            return Err(SerialError::Setting(missing));
+        };
         let (driver, baud) = (settings.driver, settings.baud);
         let name = path.display().to_string();
         let open = move || -> io::Result<Box<dyn Port>> {
@@ -154,7 +155,7 @@ impl Serial {
         identity: Identity,
         health: Arc<Health>,
     ) -> Result<Self, SerialError> {
-        settings.validate()?;
+        settings.validate().map_err(SerialError::Setting)?;
         identity.check()?;
         let outbox = Arc::new(Outbox::new(settings.buffer));
         let worker = Worker {

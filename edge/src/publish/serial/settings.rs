@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::tty::{self, BAUD_RATES};
+use crate::setting::{InvalidSetting, within};
 
 /// Where and how to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,54 +51,26 @@ impl Default for Settings {
     }
 }
 
-/// A setting that can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {found}, expected {expected}")]
-pub struct InvalidSetting {
-    /// The field of [`Settings`].
-    pub field: &'static str,
-    /// Its value.
-    pub found: String,
-    /// What it may be.
-    pub expected: String,
-}
-
 impl Settings {
     /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that can't be used, and what it may be.
     pub fn validate(&self) -> Result<(), InvalidSetting> {
-        let within = |field, found: u64, range: std::ops::RangeInclusive<u64>| {
-            if range.contains(&found) {
-                return Ok(());
-            }
-            Err(InvalidSetting {
-                field,
-                found: found.to_string(),
-                expected: format!("{} to {}", range.start(), range.end()),
-            })
-        };
         within("hello_secs", self.hello_secs, 1..=3600)?;
         within("reopen_secs", self.reopen_secs, 1..=3600)?;
-        within("buffer", self.buffer as u64, 1..=4096)?;
+        within("buffer", self.buffer, 1..=4096)?;
         if tty::baud_rate(self.baud).is_none() {
             let rates: Vec<_> = BAUD_RATES
                 .iter()
                 .map(|(rate, _)| rate.to_string())
                 .collect();
-            return Err(InvalidSetting {
-                field: "baud",
-                found: self.baud.to_string(),
-                expected: format!("one of {}", rates.join(", ")),
-            });
+            let expected = format!("one of {}", rates.join(", "));
+            return Err(InvalidSetting::new("baud", self.baud, expected));
         }
         if self.driver == Driver::Rppal && !cfg!(feature = "rpi") {
-            return Err(InvalidSetting {
-                field: "driver",
-                found: "rppal".to_owned(),
-                expected: "tty, or a build with the feature rpi".to_owned(),
-            });
+            let expected = "tty, or a build with the feature rpi";
+            return Err(InvalidSetting::new("driver", "rppal", expected));
         }
         Ok(())
     }
@@ -124,18 +97,16 @@ mod tests {
             baud: 115_201,
             ..Settings::default()
         };
-        let message = wrong.validate().unwrap_err().to_string();
-        assert!(
-            message.starts_with("baud is 115201, expected one of 1200, "),
-            "{message}"
-        );
+        let error = wrong.validate().unwrap_err();
+        assert_eq!((error.field, error.found.as_str()), ("baud", "115201"));
+        assert!(error.expected.starts_with("one of 1200, "), "{error}");
         let wrong = Settings {
             buffer: 0,
             ..Settings::default()
         };
         assert_eq!(
             wrong.validate().unwrap_err().to_string(),
-            "buffer is 0, expected 1 to 4096"
+            "buffer: expected 1 to 4096, found `0`"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The sink on ports that fail on command. `tests/tests/serial.rs` has the real ones.
+//! The sink on ports that fail on command. `tests/tests/serial` has the real ones.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,6 +1,5 @@
 //! Whether the camera of the configuration is there and may be used.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,18 +8,19 @@ use super::finding::Finding;
 use crate::capture::camera::Settings;
 use crate::capture::camera::address::{Address, Device, Url};
 use crate::capture::camera::child::{GSTREAMER, RPICAM};
+use crate::capture::camera::http::HttpCamera;
 use crate::capture::camera::v4l2::{self, Found};
 
 const SUBJECT: &str = "camera";
 
-/// How long a camera in the network may take to answer.
+/// How long a camera in the network may take to answer, however many addresses it has.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn examine(settings: &Settings, on_path: impl Fn(&str) -> Option<PathBuf>) -> Finding {
     match settings.device.parse::<Address>() {
-        Err(why) => Finding::problem(SUBJECT, why, "correct camera.device"),
+        Err(error) => Finding::problem(SUBJECT, error.to_string(), "correct camera.device"),
         Ok(Address::V4l2(Device::Auto)) => first(&v4l2::list()),
-        Ok(Address::V4l2(Device::Path(path))) => node(&path),
+        Ok(Address::V4l2(Device::Path(path))) => node(&path, &v4l2::list()),
         Ok(Address::Rpicam(_)) => program(
             &RPICAM,
             "install rpicam-apps: `sudo apt install rpicam-apps-lite`",
@@ -52,27 +52,28 @@ fn first(found: &[Found]) -> Finding {
     })
 }
 
-fn node(path: &Path) -> Finding {
+fn node(path: &Path, found: &[Found]) -> Finding {
     if let Err(error) = device::open(path) {
         return device::refused(SUBJECT, path, &error);
     }
     // links of /dev/v4l lead to the node that is listed
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let found = v4l2::list();
-    if found
-        .iter()
-        .any(|device| device.node == real && device.usable())
-    {
-        return Finding::good(SUBJECT, path.display().to_string());
-    }
-    Finding::problem(
-        SUBJECT,
-        format!(
-            "no pictures that can be read come out of {}",
-            path.display()
+    let mut listed = found.iter().filter(|device| device.node == real);
+    let name = path.display();
+    match listed.find(|device| device.delivers()) {
+        Some(device) if device.usable() => Finding::good(SUBJECT, name.to_string()),
+        Some(_) => Finding::note(
+            SUBJECT,
+            format!("{name} is a unit of the board's processor, not a camera"),
+            "if no pictures come, name another node, which `fer-edge cameras` lists; for the connector of a \
+             Raspberry Pi set camera.device = \"rpicam\"",
         ),
-        "name another node: `fer-edge cameras` lists them",
-    )
+        None => Finding::problem(
+            SUBJECT,
+            format!("no pictures that can be read come out of {name}"),
+            "name another node: `fer-edge cameras` lists them",
+        ),
+    }
 }
 
 fn program(names: &[&str], advice: &str, on_path: impl Fn(&str) -> Option<PathBuf>) -> Finding {
@@ -88,12 +89,11 @@ fn program(names: &[&str], advice: &str, on_path: impl Fn(&str) -> Option<PathBu
 
 fn network(url: &Url) -> Finding {
     let name = format!("{}:{}", url.host, url.port);
-    let connect = || {
-        let mut addresses = (url.host.as_str(), url.port).to_socket_addrs()?;
-        let address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
-        TcpStream::connect_timeout(&address, PATIENCE)
+    let camera = HttpCamera {
+        url: url.clone(),
+        patience: PATIENCE,
     };
-    match connect() {
+    match camera.connect() {
         Ok(_) => Finding::good(SUBJECT, format!("{name} answers")),
         Err(error) => Finding::problem(
             SUBJECT,
@@ -107,7 +107,8 @@ fn network(url: &Url) -> Finding {
 mod tests {
     use super::super::finding::Level;
     use super::*;
-    use std::net::TcpListener;
+    use crate::capture::camera::v4l2::{Details, Offer};
+    use std::net::{TcpListener, ToSocketAddrs};
 
     fn examined(device: &str) -> Finding {
         let settings = Settings {
@@ -136,5 +137,46 @@ mod tests {
         }
         drop(listener);
         assert_eq!(examined(&network).level, Level::Problem);
+    }
+
+    #[test]
+    fn a_camera_at_any_address_of_its_host_is_found() {
+        for address in ("localhost", 0u16).to_socket_addrs().unwrap() {
+            // a machine may know an address that it can't use
+            let Ok(listener) = TcpListener::bind(address) else {
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let finding = examined(&format!("http://localhost:{port}/"));
+            assert_eq!(finding.level, Level::Good, "{address}: {finding}");
+        }
+    }
+
+    #[test]
+    fn a_unit_of_the_processor_is_no_camera_unless_it_is_named() {
+        let look = |driver: &str| {
+            let offer = Offer {
+                format: "YUYV".to_owned(),
+                supported: true,
+                sizes: Vec::new(),
+            };
+            let details = Details {
+                driver: driver.to_owned(),
+                captures: true,
+                formats: vec![offer],
+                ..Details::default()
+            };
+            let found = [Found {
+                node: "/dev/null".into(),
+                links: Vec::new(),
+                details: Ok(details),
+            }];
+            (
+                first(&found).level,
+                node(Path::new("/dev/null"), &found).level,
+            )
+        };
+        assert_eq!(look("uvcvideo"), (Level::Good, Level::Good));
+        assert_eq!(look("bcm2835-isp"), (Level::Problem, Level::Note));
     }
 }

@@ -1,17 +1,19 @@
 //! The ways out: broker, serial line, kiosk page, and the light.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use fer_models::Manifest;
+use nix::sys::termios::{self, SetArg};
 
 use super::device;
 use super::finding::Finding;
 use crate::config::Config;
-use crate::publish::{mqtt, serial};
+use crate::publish::mqtt;
+use crate::publish::serial::{self, tty::Tty};
 use crate::service::device as identity;
 use crate::{http, led, secret};
 
@@ -31,7 +33,14 @@ pub(super) fn mqtt(config: &Config) -> Option<Finding> {
     }
     Some(
         match mqtt::probe(settings, &identity::id(&config.service)) {
-            Ok(()) => Finding::good(SUBJECT, format!("{broker} answers")),
+            Ok(refused) if refused.is_empty() => {
+                Finding::good(SUBJECT, format!("{broker} answers"))
+            }
+            Ok(refused) => Finding::problem(
+                SUBJECT,
+                format!("{broker} refuses to pass on {}", refused.join(" ")),
+                "nothing on these topics arrives: allow this user to read them in the broker's access control list",
+            ),
             Err(reason) => Finding::problem(
                 SUBJECT,
                 format!("{broker}: {reason}"),
@@ -76,9 +85,10 @@ pub(super) fn serial(
         let advice = "the service doesn't start with it: export the model anew, with shorter names or fewer labels";
         return Some(Finding::problem(SUBJECT, error.to_string(), advice));
     }
-    if let Err(error) = device::open(port) {
-        return Some(device::refused(SUBJECT, port, &error));
-    }
+    let file = match device::open(port) {
+        Ok(file) => file,
+        Err(error) => return Some(device::refused(SUBJECT, port, &error)),
+    };
     let real = port.canonicalize();
     let real = real.as_deref().unwrap_or(port);
     let consoles = fs::read_to_string(command_line).unwrap_or_default();
@@ -87,16 +97,50 @@ pub(super) fn serial(
         .filter_map(|word| word.strip_prefix("console="))
         .filter_map(|console| console.split(',').next())
         .any(|console| real.file_name().is_some_and(|name| name == console));
-    Some(if is_console {
-        Finding::problem(
+    let name = port.display();
+    if is_console {
+        return Some(Finding::problem(
             SUBJECT,
-            format!("{} is the kernel's console", port.display()),
+            format!("{name} is the kernel's console"),
             "take it off: `sudo raspi-config`, Interface Options, Serial Port, no login shell",
-        )
-    } else {
-        let seen = format!("{} at {} baud", port.display(), settings.baud);
-        Finding::good(SUBJECT, seen)
+        ));
+    }
+    Some(match set_up(&file, port, settings) {
+        Ok(()) => Finding::good(SUBJECT, format!("{name} at {} baud", settings.baud)),
+        Err(error) => match error.kind() {
+            ErrorKind::ResourceBusy => Finding::note(
+                SUBJECT,
+                format!("{name}: {error}"),
+                format!(
+                    "all is well if that is the service; if not, see who has it: `sudo fuser -v {name}`"
+                ),
+            ),
+            ErrorKind::InvalidInput => Finding::problem(
+                SUBJECT,
+                format!("{name}: {error}"),
+                "set serial.port to a serial port, and serial.baud to a speed that it has",
+            ),
+            _ => device::refused(SUBJECT, port, &error),
+        },
     })
+}
+
+/// Sets an open port up as the service does, and back, as another program may want it otherwise.
+fn set_up(file: &File, port: &Path, settings: &serial::Settings) -> io::Result<()> {
+    if settings.driver != serial::Driver::Tty {
+        return Ok(());
+    }
+    let before = termios::tcgetattr(file);
+    // Open, it holds the lock until the mode is back.
+    let opened = Tty::open(port, settings.baud);
+    let is_busy = matches!(&opened, Err(error) if error.kind() == ErrorKind::ResourceBusy);
+    if let Ok(mode) = before
+        && !is_busy
+    {
+        // Fails where the port has gone, and its mode with it.
+        let _ = termios::tcsetattr(file, SetArg::TCSANOW, &mode);
+    }
+    opened.map(drop)
 }
 
 /// Nothing where there is no server.
@@ -161,16 +205,32 @@ pub(super) fn led(settings: &led::Settings, of_the_service: &Path) -> Option<Fin
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::fs::symlink;
+    use std::thread;
+
     use fer_models::{Labels, ModelPackage};
     use fer_wire::{MAX_LABELS, MAX_NAME_BYTES};
+    use nix::pty::{OpenptyResult, openpty};
+    use nix::unistd::ttyname;
 
     use super::super::finding::Level;
     use super::*;
 
+    /// A port whose far end is open, and its settings.
+    fn pty() -> (OpenptyResult, serial::Settings) {
+        let pty = openpty(None, None).unwrap();
+        let settings = serial::Settings {
+            port: Some(ttyname(&pty.slave).unwrap()),
+            ..serial::Settings::default()
+        };
+        (pty, settings)
+    }
+
     #[test]
     fn a_console_is_no_line_for_reports() {
         let folder = tempfile::tempdir().unwrap();
-        let port = folder.path().join("ttyAMA0");
+        let port = folder.path().join("serial0");
         let command_line = folder.path().join("cmdline");
         let look = || {
             let settings = serial::Settings {
@@ -180,25 +240,23 @@ mod tests {
             serial(&settings, None, &command_line).unwrap()
         };
         assert_eq!(look().level, Level::Problem);
-        fs::write(&port, "").unwrap();
+        let (_pty, settings) = pty();
+        let real = settings.port.unwrap();
+        symlink(&real, &port).unwrap();
         assert_eq!(look().level, Level::Good);
-        fs::write(&command_line, "quiet console=ttyAMA0,115200 console=tty1").unwrap();
+        let name = real.file_name().unwrap().to_str().unwrap();
+        let consoles = format!("quiet console={name},115200 console=tty1");
+        fs::write(&command_line, consoles).unwrap();
         assert!(look().seen.contains("console"));
         fs::write(&command_line, "quiet console=tty1").unwrap();
-        assert_eq!(look().level, Level::Good);
+        assert!(!look().seen.contains("console"));
         let off = serial::Settings::default();
         assert_eq!(serial(&off, None, &command_line), None);
     }
 
     #[test]
     fn a_model_that_no_frame_can_name_is_a_problem_as_the_service_ends_with_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let port = folder.path().join("ttyAMA0");
-        fs::write(&port, "").unwrap();
-        let settings = serial::Settings {
-            port: Some(port),
-            ..serial::Settings::default()
-        };
+        let (_pty, settings) = pty();
         let look =
             |model: &Manifest| serial(&settings, Some(model), Path::new("/nowhere")).unwrap();
         let mut model = ModelPackage::embedded().manifest;
@@ -211,6 +269,36 @@ mod tests {
         model.name = "m".repeat(MAX_NAME_BYTES + 1);
         let finding = look(&model);
         assert!(finding.level == Level::Problem && finding.seen.contains(&model.name));
+    }
+
+    #[test]
+    fn what_the_service_can_not_open_as_a_serial_port_is_a_problem() {
+        let settings = serial::Settings {
+            port: Some("/dev/null".into()),
+            ..serial::Settings::default()
+        };
+        let finding = serial(&settings, None, Path::new("/nowhere")).unwrap();
+        assert_eq!(finding.level, Level::Problem, "{finding}");
+        assert!(finding.seen.contains("not a serial port"), "{finding}");
+    }
+
+    #[test]
+    fn a_port_is_left_as_it_was_and_to_the_service_that_has_it() {
+        let flags = |port: &OpenptyResult| {
+            let mode = termios::tcgetattr(&port.slave).unwrap();
+            (mode.input_flags, mode.control_flags, mode.local_flags)
+        };
+        let look = |port: &OpenptyResult, settings: &serial::Settings| {
+            let before = flags(port);
+            let finding = serial(settings, None, Path::new("/nowhere")).unwrap();
+            assert_eq!(flags(port), before);
+            finding.level
+        };
+        let (free, settings) = pty();
+        assert_eq!(look(&free, &settings), Level::Good);
+        let (busy, settings) = pty();
+        let _service = Tty::open(settings.port.as_deref().unwrap(), 9600).unwrap();
+        assert_eq!(look(&busy, &settings), Level::Note);
     }
 
     #[test]
@@ -264,6 +352,38 @@ mod tests {
         config.mqtt.host = "127.0.0.1".to_owned();
         drop(free);
         assert_eq!(mqtt(&config).unwrap().level, Level::Problem);
+    }
+
+    #[test]
+    fn a_broker_that_refuses_subscriptions_is_a_problem() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::default();
+        config.mqtt.host = "127.0.0.1".to_owned();
+        config.mqtt.port = Some(listener.local_addr().unwrap().port());
+        config.service.id = Some("lobby".to_owned());
+        let broker = thread::spawn(move || {
+            for codes in [[1u8, 1, 1, 1], [1, 0x80, 1, 1]] {
+                let (mut client, _) = listener.accept().unwrap();
+                let mut hears = |kind: u8| {
+                    let mut packet = [0; 512];
+                    assert!(client.read(&mut packet).unwrap() > 0);
+                    assert_eq!(packet[0], kind);
+                    client.try_clone().unwrap()
+                };
+                // It connects, subscribes and says goodbye.
+                hears(0x10).write_all(&[0x20, 2, 0, 0]).unwrap();
+                let mut answer = vec![0x90, 6, 0, 1];
+                answer.extend(codes);
+                hears(0x82).write_all(&answer).unwrap();
+                hears(0xe0);
+            }
+        });
+        assert_eq!(mqtt(&config).unwrap().level, Level::Good);
+        let finding = mqtt(&config).unwrap();
+        assert_eq!(finding.level, Level::Problem, "{finding}");
+        let refused = " fer/lobby/threshold/set";
+        assert!(finding.seen.ends_with(refused), "{finding}");
+        broker.join().unwrap();
     }
 
     #[test]

@@ -11,9 +11,11 @@ use fer_tools::data::{self, Dataset, LoadOptions, Split, fer2013, store};
 
 use super::super::exit::Usage;
 use super::super::votes::VoteFlags;
-use super::options;
+use super::{options, parse_side};
 
 /// Write a data set as folders of PNG files: train/<class>/*.png, valid/<class>/*.png, ….
+///
+/// Images are made grey and 48×48, or what --size says: networks that read more want a larger one.
 #[derive(Debug, clap::Args)]
 pub(super) struct FoldersArgs {
     #[command(flatten)]
@@ -49,6 +51,8 @@ pub(super) struct CsvArgs {
 
 /// Divide a data set into Training, PublicTest (validation) and PrivateTest (test), each class in the
 /// same shares; splits that it has are forgotten.
+///
+/// Images are made grey and 48×48, or what --size says: networks that read more want a larger one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -100,6 +104,9 @@ struct Source {
     data: String,
     #[command(flatten)]
     votes: VoteFlags,
+    /// Side of the written images in pixels; a CSV holds 48
+    #[arg(long, value_name = "PIXELS", default_value_t = fer2013::SIDE, value_parser = parse_side)]
+    size: usize,
     /// Leave out wrong rows and unreadable images instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
@@ -127,7 +134,11 @@ fn parse_share(text: &str) -> Result<f64, String> {
 impl Source {
     fn open(&self) -> Result<Dataset> {
         let data = self.votes.spec(&self.data)?;
-        Ok(data::open(&data, &options(self.skip_bad))?.dataset)
+        let load = LoadOptions {
+            tile: self.size,
+            ..options(self.skip_bad)
+        };
+        Ok(data::open(&data, &load)?.dataset)
     }
 }
 

@@ -8,8 +8,8 @@ use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{self, LoadOptions, Split, average};
 use fer_tools::explain::{Class, Explainer, Explanation, Heat, Occlusion};
 
-use super::super::eval::name_of;
 use super::super::exit::Usage;
+use super::super::picture::name_of;
 use super::output::write_cells;
 use super::{Args, MethodName};
 

@@ -5,7 +5,7 @@ use fer_tools::explain::{EYES_AND_MOUTH, Explainer, Explanation, OcclusionMap, u
 use fer_tools::report::{Picture, Sheet, Tile};
 
 use super::super::csv::field;
-use super::super::eval::name_of;
+use super::super::picture::name_of;
 use super::faces::Face;
 use super::{Args, Column, MethodName};
 

@@ -8,12 +8,8 @@ use serde::Serialize;
 pub(super) struct Report {
     pub(super) model: String,
     pub(super) split: String,
-    /// In the order tried; empty for f16.
-    pub(super) trials: Vec<Trial>,
-    pub(super) chosen: Option<usize>,
-    /// Each layer alone, the worst first, where some were to stay f32.
-    pub(super) layers: Vec<LayerCost>,
-    pub(super) kept_f32: Vec<String>,
+    #[serde(flatten)]
+    pub(super) tried: Tried,
     pub(super) accuracy: Accuracies,
     pub(super) bytes: usize,
     /// The file that `fer-tools export` writes.
@@ -21,6 +17,17 @@ pub(super) struct Report {
     pub(super) verified_images: usize,
     pub(super) same_decision: usize,
     pub(super) logit_difference: f32,
+}
+
+/// What was tried; nothing for f16.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Tried {
+    /// In the order tried.
+    pub(super) trials: Vec<Trial>,
+    pub(super) chosen: Option<usize>,
+    /// Each layer alone, the worst first, where some were to stay f32.
+    pub(super) layers: Vec<LayerCost>,
+    pub(super) kept_f32: Vec<String>,
 }
 
 /// Correct decisions, 0 to 1.
@@ -32,9 +39,9 @@ pub(super) struct Accuracies {
     pub(super) ten: f64,
 }
 
-impl Report {
-    /// The report for people.
-    pub(super) fn table(&self) -> String {
+impl Tried {
+    /// For people: what each layer costs alone, and the accuracy of each trial on `split`.
+    pub(super) fn table(&self, split: &str) -> String {
         let mut text = String::new();
         if !self.layers.is_empty() {
             text += &format!(
@@ -57,7 +64,7 @@ impl Report {
         if !self.trials.is_empty() {
             text += &format!(
                 "{:<44} {:>10} {:>12} {:>9}\n",
-                "recipe", self.split, "logit error", "changed"
+                "recipe", split, "logit error", "changed"
             );
         }
         for (i, trial) in self.trials.iter().enumerate() {
@@ -74,6 +81,13 @@ impl Report {
                 }
             );
         }
+        text + "\n"
+    }
+}
+
+impl Report {
+    /// For people: what the file is, behind the table of what was tried.
+    pub(super) fn table(&self) -> String {
         let a = &self.accuracy;
         let line = |crops: &str, before: f64, after: f64| {
             format!(
@@ -85,8 +99,7 @@ impl Report {
                 100.0 * (after - before)
             )
         };
-        text += "\n";
-        text += &line("one crop", a.f32_center, a.center);
+        let mut text = line("one crop", a.f32_center, a.center);
         text += &line("ten crops", a.f32_ten, a.ten);
         text += &format!(
             "{}: {} bytes, 1/{:.2} of the {} in f32; tract decides the same on {} of {} images\n",
@@ -97,6 +110,6 @@ impl Report {
             self.same_decision,
             self.verified_images
         );
-        text.trim_start_matches('\n').to_owned()
+        text
     }
 }

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use fer_models::{Crops, Labels, average_crops, softmax};
+use fer_models::{Labels, average_crops, softmax};
 use fer_tools::data;
 use fer_tools::judge::Candidate;
 use fer_tools::report::{Picture, face_picture};
 
-use super::super::eval::{CropsName, is_png, name_of, save};
+use super::super::crops::{CropsName, crops_of};
+use super::super::picture::{is_png, name_of, save};
 
 /// One face, the probability of each class, and a drawn face of the decision.
 #[derive(Debug, clap::Args)]
@@ -33,8 +34,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut candidate = Candidate::open(&args.model)?;
     let input = *candidate.input();
     let tile = data::read_tile(&args.image, input.tile)?;
-    let crops = args.crops.map(Crops::from).or(candidate.crops());
-    let crops = crops.unwrap_or(Crops::Center);
+    let crops = crops_of(args.crops, &candidate);
     let mut pixels = vec![0.0; crops.count() * input.input_len()];
     input.write_input(&tile, crops, &mut pixels);
     let logits = candidate
@@ -44,6 +44,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut mean = vec![0.0; labels.len()];
     average_crops(&logits, &mut mean);
     let mut scores = vec![0.0; labels.len()];
+    // the logits are divided by the temperature already
     softmax(&mean, 1.0, &mut scores);
     let face = Picture::face(input.tile, &tile);
     let picture = face_picture(&name_of(&args.image), &face, labels, &scores);

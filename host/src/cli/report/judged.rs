@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use fer_models::Crops;
 use fer_tools::report::{Evaluation, Svg, calibration_picture, classes_picture};
 
-use super::super::eval::{CropsName, Judged, is_png, name_of, save};
+use super::super::crops::{CropsName, crops_of};
+use super::super::judged::Judged;
+use super::super::output::check_file;
+use super::super::picture::{is_png, name_of, save};
 
 /// A network, its images, and the picture to write.
 #[derive(Debug, clap::Args)]
@@ -31,11 +33,12 @@ pub(super) fn calibration(args: &Args) -> Result<()> {
 
 fn draw(args: &Args, picture: fn(&Evaluation, &str) -> Svg) -> Result<()> {
     is_png(&args.out)?;
+    check_file(&args.out)?;
     let (mut candidate, dataset) = args.judged.open()?;
-    let crops = args.crops.map(Crops::from).or(candidate.crops());
+    let crops = crops_of(args.crops, &candidate);
     let indices = dataset.indices(args.judged.split);
     let evaluation = candidate
-        .evaluate(&dataset, &indices, crops.unwrap_or(Crops::Center))
+        .evaluate(&dataset, &indices, crops)
         .with_context(|| args.judged.subject())?;
     let title = format!("{} {}", args.judged.split, name_of(&args.judged.model));
     save(&picture(&evaluation, &title), &args.out)

@@ -11,8 +11,9 @@ use fer_tools::graph::count::Counts;
 use fer_tools::judge::Candidate;
 use fer_tools::report::{Cost, Costs};
 
-use super::super::eval::{CropsName, is_png, save};
+use super::super::crops::CropsName;
 use super::super::exit::{Configuration, Usage};
+use super::super::picture::{is_png, save};
 use super::super::recipe;
 
 const EXAMPLES: &str = "\

@@ -14,8 +14,9 @@ use fer_tools::report::{
 };
 use fer_tools::train::{BEST_FILE, LAST_FILE, METRICS_FILE};
 
-use super::super::eval::CropsName;
+use super::super::crops::CropsName;
 use super::super::exit::Usage;
+use super::super::output::check_file;
 
 /// One HTML page about a run: the network, how it was trained, curves, and how good it is.
 ///
@@ -45,6 +46,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         let out = args.out.display();
         return Err(Usage(format!("{out}: expected a name in .html")).into());
     }
+    check_file(&args.out)?;
     let epochs = read_metrics(&args.run.join(METRICS_FILE))?;
     let best = args.run.join(BEST_FILE);
     let file = if best.is_file() {

@@ -10,7 +10,7 @@ use crate::graph::{
 ///
 /// # Errors
 /// When the mask is of another graph, or a layer has no channel left.
-pub fn cut_graph(graph: &Graph, keep: &Keep) -> Result<Graph, GraphError> {
+pub(super) fn cut_graph(graph: &Graph, keep: &Keep) -> Result<Graph, GraphError> {
     keep.check(graph)?;
     let nodes = graph.iter().map(|(id, node)| Node {
         name: node.name.clone(),

@@ -24,12 +24,12 @@ mod text;
 
 pub use budget::{Budget, BudgetError};
 pub use channels::Channels;
-pub use cut::{cut, cut_graph};
+pub use cut::cut;
 pub use error::SlimError;
 pub use keep::Keep;
 pub use mask::masked;
 pub use rank::Ranking;
-pub use table::{LayerCost, LayerRow, Report, Totals};
+pub use table::{LayerCounts, LayerRow, Report, Totals};
 
 use serde::{Deserialize, Serialize};
 

@@ -193,13 +193,7 @@ fn layers(graph: &Graph, channels: &Channels, order: &[usize]) -> Vec<Vec<usize>
     for (position, &class) in order.iter().enumerate() {
         place[class] = position;
     }
-    let is_layer = |op: &Op| {
-        matches!(
-            op,
-            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. }
-        )
-    };
-    let layers = graph.iter().filter(|(_, node)| is_layer(&node.op));
+    let layers = graph.iter().filter(|(_, node)| node.op.has_weights());
     let strongest_first = |(id, _)| {
         let mut outputs = channels.classes(id).to_vec();
         outputs.sort_by_key(|&class| std::cmp::Reverse(place[class]));

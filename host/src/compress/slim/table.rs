@@ -7,7 +7,7 @@ use crate::graph::{Graph, Node, Op};
 
 /// What a layer, or all of them, cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LayerCost {
+pub struct LayerCounts {
     /// Output channels or features.
     pub channels: usize,
     /// Trained numbers, those of the BatchNorm right behind a layer included.
@@ -23,7 +23,7 @@ pub struct LayerCost {
 pub struct Totals {
     /// The sum of all layers; `channels` are those of convolutions, linear features are not counted.
     #[serde(flatten)]
-    pub cost: LayerCost,
+    pub cost: LayerCounts,
     /// Bytes of the largest activation with what it is computed from, for one image.
     pub activation_bytes: u64,
 }
@@ -34,9 +34,9 @@ pub struct LayerRow {
     /// The node's name.
     pub layer: String,
     /// Before.
-    pub before: LayerCost,
+    pub before: LayerCounts,
     /// After.
-    pub after: LayerCost,
+    pub after: LayerCounts,
 }
 
 /// Every layer and the totals, before and after. `Display` is the table, `Serialize` the JSON.
@@ -74,8 +74,8 @@ impl Report {
 }
 
 /// The layers of a graph with their costs.
-fn layers(graph: &Graph) -> Vec<(String, LayerCost)> {
-    let mut rows: Vec<(String, LayerCost)> = Vec::new();
+fn layers(graph: &Graph) -> Vec<(String, LayerCounts)> {
+    let mut rows: Vec<(String, LayerCounts)> = Vec::new();
     let mut row_of = vec![None; graph.nodes().len()];
     for (id, node) in graph.iter() {
         let (parameters, bytes) = sizes(node);
@@ -85,18 +85,15 @@ fn layers(graph: &Graph) -> Vec<(String, LayerCost)> {
         if matches!(node.op, Op::BatchNorm { .. })
             && let Some(row) = row_of[node.inputs[0].0]
         {
-            let (_, cost): &mut (String, LayerCost) = &mut rows[row];
+            let (_, cost): &mut (String, LayerCounts) = &mut rows[row];
             cost.parameters += parameters;
             cost.bytes += bytes;
             continue;
         }
-        if matches!(
-            node.op,
-            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear { .. }
-        ) {
+        if node.op.has_weights() {
             row_of[id.0] = Some(rows.len());
         }
-        let cost = LayerCost {
+        let cost = LayerCounts {
             channels: graph.shape(id)[0],
             parameters,
             multiply_adds: multiply_adds(graph, id),
@@ -124,7 +121,7 @@ fn totals(graph: &Graph) -> Totals {
         .iter()
         .filter(|(_, node)| matches!(node.op, Op::Conv2d(_) | Op::ConvTranspose2d(_)));
     Totals {
-        cost: LayerCost {
+        cost: LayerCounts {
             channels: convolutions.map(|(id, _)| graph.shape(id)[0]).sum(),
             parameters: counts.parameters,
             multiply_adds: counts.multiply_adds,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::table::{LayerCost, Report};
+use super::table::{LayerCounts, Report};
 
 const TITLES: [&str; 4] = ["channels", "parameters", "multiply-adds", "bytes"];
 
@@ -13,8 +13,8 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(name: &'a str, before: &LayerCost, after: &LayerCost) -> Self {
-        let pair = |cost: fn(&LayerCost) -> u64| [grouped(cost(before)), grouped(cost(after))];
+    fn new(name: &'a str, before: &LayerCounts, after: &LayerCounts) -> Self {
+        let pair = |cost: fn(&LayerCounts) -> u64| [grouped(cost(before)), grouped(cost(after))];
         Self {
             name,
             cells: [

@@ -55,7 +55,10 @@ pub enum VotesError {
         skipped: usize,
     },
     /// No such way to make labels.
-    #[error("labels: expected {}, found {found:?}", super::LabelMode::NAMES.join(", "))]
+    #[error(
+        "labels: expected {}, found {found:?}",
+        super::LabelMode::ALL.map(super::LabelMode::name).join(", ")
+    )]
     Mode {
         /// What was given.
         found: String,

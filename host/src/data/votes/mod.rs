@@ -18,7 +18,8 @@ pub(super) use folders::{LABEL_FILE, folder_of};
 pub(super) use join::pair;
 pub use join::{join, load, parse_spec, spec};
 pub use read::{Row, Votes};
-pub use rules::{LabelMode, Rule, Tally, shared_shares};
+use rules::shared_shares;
+pub use rules::{LabelMode, Rule, Tally};
 
 /// How a specification of FER2013 with FER+ votes begins: `votes:MODE:VOTES:DATA`.
 pub const PREFIX: &str = "votes:";

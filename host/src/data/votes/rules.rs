@@ -13,8 +13,7 @@ use super::{COLUMNS, EXPRESSIONS, Votes, VotesError};
 pub enum LabelMode {
     /// One of FER+'s eight expressions, or several; images without a clear one are dropped.
     Eight(Rule),
-    /// FER2013's seven classes and rows, trained towards the votes for them ([`shared_shares`]);
-    /// judging is by FER2013's labels.
+    /// FER2013's seven classes and rows, trained towards the votes for them; judging is by FER2013's labels.
     Soft7,
     /// FER2013's seven classes and rows, trained towards its label and, to a lesser part, towards the labels
     /// that such votes usually come with (learnt from Training); judging is by FER2013's labels.
@@ -52,7 +51,13 @@ impl Rule {
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
-        LabelMode::NAMES[self as usize]
+        match self {
+            Self::Majority => "majority",
+            Self::Probability => "probability",
+            Self::CrossEntropy => "crossentropy",
+            Self::MultiTarget => "multi_target",
+            Self::Plurality => "plurality",
+        }
     }
 
     /// The rule by which the images of `split` get their labels: only Training has soft ones.
@@ -96,23 +101,23 @@ impl LabelMode {
         }
     }
 
-    /// The names on the command line: the rules', and FER2013's classes.
-    pub const NAMES: [&str; 7] = [
-        "majority",
-        "probability",
-        "crossentropy",
-        "multi_target",
-        "plurality",
-        "ferplus-soft7",
-        "ferplus-mixed7",
+    /// Every mode: the rules, and FER2013's classes.
+    pub const ALL: [Self; 7] = [
+        Self::Eight(Rule::Majority),
+        Self::Eight(Rule::Probability),
+        Self::Eight(Rule::CrossEntropy),
+        Self::Eight(Rule::MultiTarget),
+        Self::Eight(Rule::Plurality),
+        Self::Soft7,
+        Self::Mixed7,
     ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Eight(rule) => rule.name(),
-            Self::Soft7 => Self::NAMES[Rule::ALL.len()],
-            Self::Mixed7 => Self::NAMES[Rule::ALL.len() + 1],
+            Self::Soft7 => "ferplus-soft7",
+            Self::Mixed7 => "ferplus-mixed7",
         }
     }
 }
@@ -127,10 +132,7 @@ impl FromStr for LabelMode {
     type Err = VotesError;
 
     fn from_str(name: &str) -> Result<Self, VotesError> {
-        let rules = Rule::ALL.into_iter().map(Self::Eight);
-        let found = rules
-            .chain([Self::Soft7, Self::Mixed7])
-            .find(|mode| mode.name() == name);
+        let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
         found.ok_or_else(|| VotesError::Mode { found: name.into() })
     }
 }
@@ -221,7 +223,7 @@ fn plurality(votes: &[u8; COLUMNS]) -> Option<[f32; EXPRESSIONS]> {
 
 /// Shares of FER2013's seven classes, in its order, of the votes for them; one for `label` where
 /// nobody voted for any of the seven.
-pub fn shared_shares(votes: &[u8; COLUMNS], label: u8) -> [f32; 7] {
+pub(super) fn shared_shares(votes: &[u8; COLUMNS], label: u8) -> [f32; 7] {
     let (own, theirs) = (Labels::fer2013(), Labels::ferplus());
     let mut shares = [0.0; 7];
     for (name, &count) in theirs.names().iter().zip(votes) {

@@ -92,8 +92,8 @@ fn soft_seven_follow_fer2013s_order_and_fall_back_on_its_label() {
 
 #[test]
 fn names_read_back() {
-    for name in LabelMode::NAMES {
-        assert_eq!(name.parse::<LabelMode>().unwrap().to_string(), name);
+    for mode in LabelMode::ALL {
+        assert_eq!(mode.name().parse::<LabelMode>().unwrap(), mode);
     }
     let error = "softmax".parse::<LabelMode>().unwrap_err().to_string();
     assert!(error.contains("expected majority, probability"), "{error}");

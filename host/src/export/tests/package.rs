@@ -7,6 +7,7 @@ use fer_models::{Crops, Decision, Labels, ModelPackage, Provenance};
 use super::{engine_logits, onnx, pixels, preprocess, small};
 use crate::export::{CARD_FILE, ExportError, Facts, Images, MODEL_FILE, write_package};
 use crate::graph::Network;
+use crate::graph::exec::ExecError;
 use crate::graph::fold::fold;
 
 fn facts(network: &Network) -> Facts {
@@ -41,7 +42,8 @@ fn a_package_opens_and_its_card_states_the_facts() {
     };
     // twice: the second export replaces the first
     for _ in 0..2 {
-        let mut reference = |pixels: &[f32], n: usize| engine_logits(&network, pixels, n);
+        let mut reference =
+            |pixels: &[f32], n: usize| Ok::<_, ExecError>(engine_logits(&network, pixels, n));
         let exported =
             write_package(&folder, &network, &facts(&network), images, &mut reference).unwrap();
         assert!(exported.agreement.difference < 1e-4);
@@ -81,7 +83,7 @@ fn an_export_that_disagrees_is_refused_and_leaves_what_was_there() {
         let mut reference = |pixels: &[f32], n: usize| {
             let mut logits = engine_logits(&network, pixels, n);
             logits[3] += wrong;
-            logits
+            Ok::<_, ExecError>(logits)
         };
         let error = write_package(
             folder.path(),
@@ -108,7 +110,7 @@ fn a_folder_that_cannot_be_made_is_named() {
         pixels: &[],
         count: 0,
     };
-    let mut reference = |_: &[f32], _: usize| Vec::new();
+    let mut reference = |_: &[f32], _: usize| Ok::<_, ExecError>(Vec::new());
     let error = write_package(
         &file.join("model"),
         &network,

@@ -5,7 +5,7 @@
 
 use candle_core::{D, Device, Tensor, Var};
 
-use super::{Engine, ExecError, Params, check_len, dropout_mask, move_running_stats};
+use super::{Engine, ExecError, Params, check_len, draw_mask, move_running_stats};
 use crate::graph::{Border, Conv2d, ConvTranspose2d, Graph, NodeId, Op, Pool};
 
 /// Runs one graph through candle.
@@ -127,7 +127,8 @@ impl CandleEngine {
                 Op::Dropout { p } => match seed {
                     None => x(0).clone(),
                     Some(seed) => {
-                        let mask = dropout_mask(*p, x(0).elem_count(), seed, id.0);
+                        let mut mask = vec![0.0; x(0).elem_count()];
+                        draw_mask(*p, seed, id, &mut mask);
                         (x(0) * Tensor::from_vec(mask, x(0).shape(), &self.device)?)?
                     }
                 },

@@ -13,7 +13,8 @@ pub use candle::CandleEngine;
 pub use native::{NativeEngine, NodeEngine, Observation, Observer};
 pub use params::{Param, Params};
 
-use super::Graph;
+use super::{Graph, NodeId};
+use crate::ops::dropout;
 use crate::ops::element::{Bf16, Element};
 use serde::{Deserialize, Serialize};
 
@@ -122,15 +123,9 @@ fn check_len(what: &'static str, found: usize, expected: usize) -> Result<(), Ex
     }
 }
 
-/// A dropout mask: 0 with probability `p`, else `1 / (1 − p)`. The same for every engine.
-fn dropout_mask(p: f32, len: usize, seed: u64, node: usize) -> Vec<f32> {
-    use rand::{Rng, SeedableRng};
-    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(node as u64);
-    let keep = 1.0 / (1.0 - p);
-    (0..len)
-        .map(|_| if rng.random::<f32>() < p { 0.0 } else { keep })
-        .collect()
+/// Draws a node's dropout mask: the same for every engine.
+fn draw_mask(p: f32, seed: u64, node: NodeId, mask: &mut [f32]) {
+    dropout::draw(p, seed, node.0 as u64, mask);
 }
 
 /// Moves running statistics towards those of a batch of `count` values a channel.

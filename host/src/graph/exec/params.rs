@@ -58,6 +58,22 @@ impl Params {
         Self { list, starts }
     }
 
+    /// The same tensors with other numbers, in graph order, and no gradients.
+    pub(crate) fn with_values(&self, values: &[Vec<f32>]) -> Self {
+        let pairs = self.list.iter().zip(values);
+        let list = pairs.map(|(param, value)| Param {
+            name: param.name.clone(),
+            shape: param.shape.clone(),
+            value: value.clone(),
+            grad: Vec::new(),
+            ..*param
+        });
+        Self {
+            list: list.collect(),
+            starts: self.starts.clone(),
+        }
+    }
+
     /// Freezes the tensors of the nodes at which `frozen`, by node, is true; those behind its end are
     /// trained.
     pub fn freeze(&mut self, frozen: &[bool]) {

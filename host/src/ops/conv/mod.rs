@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::depthwise;
 use super::element::Element;
-use super::gather::Band;
+use super::gather::{Band, Gather};
 use super::product::{Product, odd_lines};
 use super::scratch;
 use super::wide::wide;
@@ -122,6 +122,63 @@ fn directly<E: Product>(
     }
 }
 
+/// What the products of one pass share.
+struct Products<'a, E: Product> {
+    gather: Gather,
+    source: &'a [E],
+    packed: &'a [E::Packed],
+    /// Runs of taps that are multiplied together.
+    blocks: Vec<Range<usize>>,
+    /// Channels of a group that are read.
+    depth: usize,
+    /// Distance between rows of sums.
+    stride: usize,
+}
+
+impl<E: Product> Products<'_, E> {
+    /// Sums up a group's channels for the pixels of a `band` among `pixels` of the target, whose maps have `run` each.
+    fn add_up(
+        &self,
+        group: usize,
+        band: &Band,
+        run: usize,
+        pixels: Range<usize>,
+        sums: &mut [f32],
+    ) {
+        let first = pixels.start;
+        let pieces = || band.pieces(run, pixels.len());
+        let rows = pieces().map(|piece| piece.len()).sum();
+        let mut fresh = true;
+        for (at, block) in self.blocks.iter().enumerate() {
+            let Some(taps) = seen::<E>(&band.taps, block, self.depth) else {
+                continue;
+            };
+            let used = taps.len() * self.depth;
+            let stride = E::row_stride(used);
+            scratch::with::<E, _>(E::padded(rows) * stride, |a| {
+                let mut row = 0;
+                for piece in pieces() {
+                    self.gather.fill(
+                        self.source,
+                        first + piece.start..first + piece.end,
+                        taps.clone(),
+                        [group * self.depth, self.depth],
+                        &mut a[row * stride..],
+                        [E::padded(used), stride],
+                    );
+                    row += piece.len();
+                }
+                let packed = &self.packed[group * self.blocks.len() + at];
+                let begin = (taps.start - block.start) * self.depth;
+                let packed = (packed, begin..begin + used);
+                let sums = (&mut *sums, self.stride);
+                E::multiply((a, stride), rows, packed, sums, fresh);
+            });
+            fresh = false;
+        }
+    }
+}
+
 /// Gathers, multiplies and stores, chunk by chunk of target pixels.
 fn walk<E: Product>(
     geo: &ConvGeometry,
@@ -151,7 +208,14 @@ fn walk<E: Product>(
         (chunk, vec![Band::whole(chunk, geo.taps())])
     };
     let chunk = chunk / run * run;
-    let blocks: Vec<Range<usize>> = tap_blocks(geo.taps(), depth, DEPTH).collect();
+    let products = Products {
+        gather,
+        source,
+        packed: &packed.blocks,
+        blocks: tap_blocks(geo.taps(), depth, DEPTH).collect(),
+        depth,
+        stride: sums_stride,
+    };
     target
         .par_chunks_mut(chunk * target_channels)
         .enumerate()
@@ -162,38 +226,10 @@ fn walk<E: Product>(
             scratch::with::<f32, _>(sums_len, |sums| {
                 for (group, band) in (0..geo.groups).flat_map(|g| bands.iter().map(move |b| (g, b)))
                 {
-                    let pieces = || band.pieces(run, len);
-                    let rows = pieces().map(|piece| piece.len()).sum();
-                    let mut fresh = true;
-                    for (at, block) in blocks.iter().enumerate() {
-                        let Some(taps) = seen::<E>(&band.taps, block, depth) else {
-                            continue;
-                        };
-                        let used = taps.len() * depth;
-                        let stride = E::row_stride(used);
-                        scratch::with::<E, _>(E::padded(rows) * stride, |a| {
-                            let mut row = 0;
-                            for piece in pieces() {
-                                gather.fill(
-                                    source,
-                                    first + piece.start..first + piece.end,
-                                    taps.clone(),
-                                    [group * depth, depth],
-                                    &mut a[row * stride..],
-                                    [E::padded(used), stride],
-                                );
-                                row += piece.len();
-                            }
-                            let packed = &packed.blocks[group * blocks.len() + at];
-                            let begin = (taps.start - block.start) * depth;
-                            let packed = (packed, begin..begin + used);
-                            E::multiply((a, stride), rows, packed, (sums, sums_stride), fresh);
-                            fresh = false;
-                        });
-                    }
+                    products.add_up(group, band, run, first..first + len, sums);
                     let bias = bias.map(|b| &b[group * columns..(group + 1) * columns]);
                     let mut row = 0;
-                    for piece in pieces() {
+                    for piece in band.pieces(run, len) {
                         let place = group * columns..(group + 1) * columns;
                         let sums = &sums[row * sums_stride..];
                         row += piece.len();

@@ -4,6 +4,8 @@
 mod options;
 mod rule;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 pub use options::{Betas, Clip, OptimizerOptions, Rule, RuleName};
@@ -139,12 +141,12 @@ impl Optimizer {
     }
 
     /// The parameters to evaluate and ship: the running average where one is kept.
-    pub fn evaluated(&self, params: &Params) -> Params {
-        let mut params = params.clone();
-        for (param, average) in params.iter_mut().zip(&self.average) {
-            param.value.copy_from_slice(average);
+    pub fn evaluated<'a>(&self, params: &'a Params) -> Cow<'a, Params> {
+        if self.average.is_empty() {
+            Cow::Borrowed(params)
+        } else {
+            Cow::Owned(params.with_values(&self.average))
         }
-        params
     }
 }
 

@@ -89,6 +89,8 @@ fn the_average_follows_and_is_what_is_evaluated() {
     let want = 1.0 + (1.0 - 2.0 / 11.0) * (0.8 - 1.0);
     let average = sgd.evaluated(&p);
     close(average.iter().last().unwrap().value[0], want);
+    let own = Optimizer::new(plain(), &p);
+    assert!(matches!(own.evaluated(&p), Cow::Borrowed(_)));
 }
 
 /// A slope penalty's gradient is that of its value; the update of one plain step of length 1 is the gradient.

@@ -57,7 +57,8 @@ impl Driver for HttpCamera {
 }
 
 impl HttpCamera {
-    fn connect(&self) -> io::Result<TcpStream> {
+    /// Connects to the first of the host's addresses that answers.
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let host = (self.url.host.as_str(), self.url.port);
         let addresses: Vec<SocketAddr> = host.to_socket_addrs()?.collect();
         first_answering(&addresses, self.patience, TcpStream::connect_timeout)

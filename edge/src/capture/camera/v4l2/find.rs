@@ -8,6 +8,22 @@ use std::path::{Path, PathBuf};
 
 use super::super::address::Device;
 
+/// Drivers of a Raspberry Pi's own units: picture processors, codecs and receivers of the camera connector. Their nodes
+/// have a camera's capabilities, but no picture comes out before other software has set them up.
+const UNITS: [&str; 6] = [
+    "bcm2835-codec",
+    "bcm2835-isp",
+    "pispbe",
+    "rp1-cfe",
+    "rpi-hevc-dec",
+    "unicam",
+];
+
+/// Whether a node with this driver may be taken for a camera when none is named.
+pub(super) fn is_camera(driver: &str) -> bool {
+    !UNITS.contains(&driver)
+}
+
 /// The nodes to try for `device`, best first. `dev` is `/dev`.
 pub(super) fn candidates(dev: &Path, device: &Device) -> Vec<PathBuf> {
     match device {

@@ -64,6 +64,7 @@ impl Node for LinuxNode {
             Ok(Identity {
                 card: caps.card().to_owned(),
                 bus: caps.bus_info().to_owned(),
+                driver: caps.driver().to_owned(),
             })
         })
     }

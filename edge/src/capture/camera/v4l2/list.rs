@@ -22,9 +22,16 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether pictures that can be read come out of it.
+    /// Whether this is a camera whose pictures can be read.
     #[must_use]
     pub fn usable(&self) -> bool {
+        let details = self.details.as_ref();
+        self.delivers() && details.is_ok_and(|details| find::is_camera(&details.driver))
+    }
+
+    /// Whether it offers pictures that can be read, be it a camera or a unit of the board's processor.
+    #[must_use]
+    pub fn delivers(&self) -> bool {
         let details = self.details.as_ref();
         details.is_ok_and(|details| {
             details.captures && details.formats.iter().any(|format| format.supported)

@@ -58,6 +58,12 @@ impl V4l2Camera {
             )));
         }
         let identity = node.identity().map_err(fault)?;
+        if self.device == Device::Auto && !find::is_camera(&identity.driver) {
+            return Err(Fault::Unfit(format!(
+                "{at}: {} is a unit of the board's processor, not a camera",
+                identity.driver
+            )));
+        }
         if only.is_some_and(|only| *only != identity) {
             return Err(Fault::Unfit(format!("{at}: another camera")));
         }

@@ -26,6 +26,8 @@ pub struct Identity {
     pub card: String,
     /// Where it is plugged in.
     pub bus: String,
+    /// The kernel's driver.
+    pub driver: String,
 }
 
 /// What is wanted of a camera.

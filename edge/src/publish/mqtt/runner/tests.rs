@@ -94,3 +94,19 @@ fn a_message_that_no_connection_survives_is_named_each_time() {
         assert!(log.contains("homeassistant/status"), "{log}");
     }
 }
+
+#[test]
+fn subscriptions_that_the_broker_refuses_are_told_once() {
+    let mut runner = runner();
+    let mut answer = |granted: [bool; 4]| {
+        logged(|| runner.take(Wake::Link(Event::Subscribed(granted.to_vec()))))
+    };
+    assert_eq!(answer([true; 4]), "");
+    let log = answer([true, false, true, false]);
+    assert!(log.contains("WARN"), "{log}");
+    let refused = "fer/lobby/threshold/set homeassistant/status";
+    assert!(log.contains(refused), "{log}");
+    assert!(!log.contains("request"), "{log}");
+    assert_eq!(answer([true, false, true, false]), "");
+    assert!(answer([false; 4]).contains("fer/lobby/enabled/set"));
+}

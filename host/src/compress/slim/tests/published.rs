@@ -1,9 +1,8 @@
 //! Every architecture of the builders.
 
+use super::super::cut::cut_graph;
 use super::super::testing::{logits, network, node, small};
-use super::super::{
-    Budget, Channels, Scope, SlimError, SlimOptions, Target, cut_graph, masked, slim,
-};
+use super::super::{Budget, Channels, Scope, SlimError, SlimOptions, Target, masked, slim};
 use super::assert_cut_equals_masked;
 use crate::graph::build::{Architecture, NAMES, build};
 use crate::graph::count::Counts;

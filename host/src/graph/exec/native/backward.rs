@@ -3,18 +3,19 @@
 use rayon::prelude::*;
 
 use super::super::{Param, Params};
-use super::forward::{BLOCK, unround};
+use super::forward::BLOCK;
 use super::transposed::Transposed;
 use super::{NativeEngine, Saved, plan};
 use crate::graph::{NodeId, Op};
 use crate::ops::channel;
-use crate::ops::conv;
+use crate::ops::conv::{self, ConvGeometry};
+use crate::ops::dropout;
 use crate::ops::element::Element;
-use crate::ops::matmul::{Mat, matmul};
+use crate::ops::layout;
+use crate::ops::linear;
 use crate::ops::norm::{self, NormSaved};
 use crate::ops::pool;
 use crate::ops::product::Product;
-use crate::ops::scratch;
 use crate::ops::weight;
 use crate::ops::wide::wide;
 
@@ -35,20 +36,20 @@ impl<E: Product> NativeEngine<E> {
     ) {
         let nodes = self.graph.nodes().len();
         self.find_wanted(params);
-        let mut grads: Vec<Option<Vec<E>>> = (0..nodes).map(|_| None).collect();
+        self.grads.resize_with(nodes, || None);
         let mut last = self.buffers.take(dlogits.len());
         for (last, &d) in last.iter_mut().zip(dlogits) {
             *last = E::from_f32(d);
         }
-        grads[nodes - 1] = Some(last);
+        self.grads[nodes - 1] = Some(last);
         for index in (first.0.max(1)..nodes).rev() {
             // a node that nothing reads on the way to the logits has no gradient
-            if let Some(dy) = grads[index].take() {
+            if let Some(dy) = self.grads[index].take() {
                 seen(NodeId(index), &dy);
-                self.node_backward(NodeId(index), params, dy, batch, &mut grads);
+                self.node_backward(NodeId(index), params, dy, batch);
             }
         }
-        for grad in grads.into_iter().flatten() {
+        for grad in self.grads.iter_mut().filter_map(Option::take) {
             self.buffers.give(grad);
         }
     }
@@ -64,13 +65,13 @@ impl<E: Product> NativeEngine<E> {
     }
 
     /// Hands a gradient to a node that wants one: the first becomes its buffer, later ones are added.
-    fn hand(&mut self, to: NodeId, grad: Vec<E>, grads: &mut [Option<Vec<E>>]) {
+    fn hand(&mut self, to: NodeId, grad: Vec<E>) {
         if !self.wanted[to.0] {
             self.buffers.give(grad);
             return;
         }
-        match &mut grads[to.0] {
-            None => grads[to.0] = Some(grad),
+        match &mut self.grads[to.0] {
+            None => self.grads[to.0] = Some(grad),
             Some(sum) => {
                 sum.par_chunks_mut(BLOCK)
                     .zip(grad.par_chunks(BLOCK))
@@ -80,229 +81,194 @@ impl<E: Product> NativeEngine<E> {
         }
     }
 
-    fn node_backward(
-        &mut self,
-        id: NodeId,
-        params: &mut Params,
-        mut dy: Vec<E>,
-        batch: usize,
-        grads: &mut [Option<Vec<E>>],
-    ) {
-        let node = self.graph.node(id).clone();
+    /// Fills the gradients of a node's tensors and hands on those of its inputs.
+    fn node_backward(&mut self, id: NodeId, params: &mut Params, mut dy: Vec<E>, batch: usize) {
+        let node = self.graph.node(id);
         let from = node.inputs[0];
-        // the image needs no gradient, and what is frozen up to here none either
-        let wanted = self.wanted[from.0];
+        let shape = self.graph.shape(from);
+        let len = self.numbers(from, batch);
+        // not by `output`: the buffers change while these are read
+        let x = &self.outputs[self.plan.holder(from).0];
+        let y = &self.outputs[self.plan.holder(id).0];
         if self.plan.relu(id) && !matches!(node.op, Op::BatchNorm { .. }) {
-            mask_where_zero(&mut dy, self.output(id));
+            mask_where_zero(&mut dy, y);
         }
-        match &node.op {
+        let dx = match &node.op {
             Op::Input { .. } => unreachable!("the reverse pass stops before the input"),
             Op::Conv2d(c) => {
-                let [_, h, w] = plan::map(self.graph.shape(from));
+                let [_, h, w] = plan::map(shape);
                 let geo = c.geometry(batch, [h, w]);
-                let mut partials = std::mem::take(&mut self.partials);
-                let (weight, bias) = split_first(params.of_mut(id));
-                let x = self.output(from);
-                if weight.trained() {
-                    weight::gradient(&geo, x, &dy, &mut weight.grad, &mut partials);
+                conv_gradients(&geo, [x, &dy], params.of_mut(id), &mut self.partials);
+                // the image needs no gradient, and what is frozen up to here none either
+                if !self.wanted[from.0] {
+                    self.buffers.give(dy);
+                    return;
                 }
-                self.partials = partials;
-                if let Some(bias) = bias.filter(|bias| bias.trained()) {
-                    conv::bias_gradient(&dy, &mut bias.grad);
-                }
-                if wanted {
-                    let mut dx = self.buffers.take(batch * geo.image_len());
-                    let packed = &mut self.packed[id.0];
-                    conv::input_gradient(&geo, &dy, &weight.value, packed, &mut dx);
-                    self.hand(from, dx, grads);
-                }
-                self.buffers.give(dy);
+                let (weight, packed) = (&params.of(id)[0].value, &mut self.packed[id.0]);
+                self.buffers.exchange(dy, len, |dy, dx| {
+                    conv::input_gradient(&geo, dy, weight, packed, dx);
+                })
             }
             Op::ConvTranspose2d(c) => {
-                let [_, h, w] = plan::map(self.graph.shape(from));
+                let [_, h, w] = plan::map(shape);
                 let layer = Transposed::new(c, batch, [h, w]);
-                let mut partials = std::mem::take(&mut self.partials);
-                let mut packed = std::mem::take(&mut self.packed[id.0]);
-                let mut dx = self.buffers.take(self.numbers(from, batch));
                 let (weight, bias) = split_first(params.of_mut(id));
                 if let Some(bias) = bias {
                     conv::bias_gradient(&dy, &mut bias.grad);
                 }
-                let work = (&mut packed, &mut partials);
-                layer.backward(self.output(from), &dy, weight, work, &mut dx);
-                self.partials = partials;
-                self.packed[id.0] = packed;
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
+                let work = (&mut self.packed[id.0], &mut self.partials);
+                self.buffers.exchange(dy, len, |dy, dx| {
+                    layer.backward(x, dy, weight, work, dx);
+                })
             }
             Op::BatchNorm { eps, .. } => {
-                let (stats, running) = match &self.saved[id.0] {
-                    Saved::Stats(stats) => (stats, false),
-                    Saved::Running(stats) => (stats, true),
-                    _ => unreachable!("the forward pass saved the statistics"),
-                };
-                let (gamma, beta) = split_first(params.of_mut(id));
-                let beta = beta.expect("a batch normalisation has a shift");
-                let saved = NormSaved {
-                    x: self.output(from),
-                    stats,
-                    tensors: [&gamma.value, &beta.value],
-                    eps: *eps,
-                    relu: self.plan.relu(id),
-                };
-                if running {
-                    norm::backward_running(&saved, &mut dy);
-                } else {
-                    norm::backward(&saved, &mut dy, &mut gamma.grad, &mut beta.grad);
-                }
-                self.hand(from, dy, grads);
+                let (saved, relu) = (&self.saved[id.0], self.plan.relu(id));
+                through_norm(saved, x, params.of_mut(id), *eps, relu, &mut dy);
+                dy
             }
             Op::Relu => {
                 if !self.plan.is_alias(id) {
-                    mask_where_zero(&mut dy, self.output(id));
+                    mask_where_zero(&mut dy, y);
                 }
-                self.hand(from, dy, grads);
+                dy
             }
             Op::Sigmoid => {
                 dy.par_chunks_mut(BLOCK)
-                    .zip(self.output(id).par_chunks(BLOCK))
+                    .zip(y.par_chunks(BLOCK))
                     .for_each(|(dy, y)| through_sigmoid(dy, y));
-                self.hand(from, dy, grads);
+                dy
             }
             Op::MaxPool(p) => {
-                let geo = p.geometry(batch, plan::map(self.graph.shape(from)));
-                let mut dx = self.buffers.take(self.numbers(from, batch));
-                let Saved::Winners(winners) = &self.saved[id.0] else {
-                    unreachable!("the forward pass saved the winners")
-                };
-                pool::max_backward(&geo, winners, &dy, &mut dx);
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
+                let geo = p.geometry(batch, plan::map(shape));
+                let winners = self.saved[id.0].winners();
+                self.buffers.exchange(dy, len, |dy, dx| {
+                    pool::max_backward(&geo, winners, dy, dx);
+                })
             }
+            Op::AvgPool(_) if self.plan.is_alias(id) => dy,
             Op::AvgPool(p) => {
-                if self.plan.is_alias(id) {
-                    self.hand(from, dy, grads);
-                    return;
-                }
-                let geo = p.geometry(batch, plan::map(self.graph.shape(from)));
-                let mut dx = self.buffers.take(self.numbers(from, batch));
-                pool::average_backward(&geo, &dy, &mut dx);
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
+                let geo = p.geometry(batch, plan::map(shape));
+                self.buffers.exchange(dy, len, |dy, dx| {
+                    pool::average_backward(&geo, dy, dx);
+                })
             }
-            Op::GlobalAvgPool => {
-                let (channels, plane) = plan::layout(self.graph.shape(from));
-                let mut dx = self.buffers.take(self.numbers(from, batch));
-                let maps = dx.chunks_exact_mut(channels * plane);
-                for (map, dy) in maps.zip(dy.chunks_exact(channels)) {
-                    for (dx, dy) in map.iter_mut().zip(dy.iter().cycle()) {
-                        *dx = E::from_f32(dy.to_f32() / plane as f32);
-                    }
-                }
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
-            }
+            Op::GlobalAvgPool => self.buffers.exchange(dy, len, |dy, dx| {
+                pool::global_backward(plan::layout(shape), dy, dx);
+            }),
             Op::Add => {
+                let other = node.inputs[1];
                 let mut copy = self.buffers.take(dy.len());
                 copy.copy_from_slice(&dy);
-                self.hand(from, copy, grads);
-                self.hand(node.inputs[1], dy, grads);
+                self.hand(from, copy);
+                self.hand(other, dy);
+                return;
             }
             Op::Mul => {
                 let other = node.inputs[1];
-                let mut da = self.buffers.take(self.numbers(from, batch));
+                let product = plan::product([shape, self.graph.shape(other)]);
+                let mut da = self.buffers.take(len);
                 let mut db = self.buffers.take(self.numbers(other, batch));
-                let factors = [self.output(from), self.output(other)];
-                plan::product([self.graph.shape(from), self.graph.shape(other)]).backward(
-                    factors,
-                    &dy,
-                    [&mut da, &mut db],
-                );
+                product.backward([x, self.output(other)], &dy, [&mut da, &mut db]);
                 self.buffers.give(dy);
-                self.hand(from, da, grads);
-                self.hand(other, db, grads);
+                self.hand(from, da);
+                self.hand(other, db);
+                return;
             }
-            Op::ChannelMean | Op::ChannelMax => {
-                let (channels, _) = plan::layout(self.graph.shape(from));
-                let mut dx = self.buffers.take(self.numbers(from, batch));
-                match &self.saved[id.0] {
-                    Saved::Winners(winners) => {
-                        channel::max_backward(channels, winners, &dy, &mut dx);
-                    }
-                    _ => channel::mean_backward(channels, &dy, &mut dx),
-                }
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
+            Op::ChannelMean => self.buffers.exchange(dy, len, |dy, dx| {
+                channel::mean_backward(plan::layout(shape).0, dy, dx);
+            }),
+            Op::ChannelMax => {
+                let winners = self.saved[id.0].winners();
+                self.buffers.exchange(dy, len, |dy, dx| {
+                    channel::max_backward(plan::layout(shape).0, winners, dy, dx);
+                })
             }
             Op::Softmax => {
-                let (channels, _) = plan::layout(self.graph.shape(id));
-                channel::softmax_backward(channels, self.output(id), &mut dy);
-                self.hand(from, dy, grads);
+                channel::softmax_backward(plan::layout(shape).0, y, &mut dy);
+                dy
             }
             Op::Concat | Op::Beside => {
-                let whole = plan::run(&node.op, self.graph.shape(id));
+                let row = plan::run(&node.op, self.graph.shape(id));
                 let mut at = 0;
-                for &input in &node.inputs {
+                for i in 0..node.inputs.len() {
+                    let node = self.graph.node(id);
+                    let input = node.inputs[i];
                     let width = plan::run(&node.op, self.graph.shape(input));
                     let mut part = self.buffers.take(self.numbers(input, batch));
-                    let rows = dy.chunks_exact(whole);
-                    for (part, dy) in part.chunks_exact_mut(width).zip(rows) {
-                        part.copy_from_slice(&dy[at..at + width]);
-                    }
+                    layout::split(&dy, row, at..at + width, &mut part);
                     at += width;
-                    self.hand(input, part, grads);
+                    self.hand(input, part);
                 }
                 self.buffers.give(dy);
+                return;
             }
             Op::Linear { inputs, outputs } => {
-                let mut dx = self.buffers.take(batch * inputs);
+                let size = [batch, *inputs, *outputs];
                 let (weight, bias) = split_first(params.of_mut(id));
                 let bias = bias.expect("a linear layer has a bias");
-                scratch::with(batch * outputs, |dy32| {
-                    unround(&dy, dy32);
-                    let dym = Mat::new(dy32, batch, *outputs, *outputs);
-                    scratch::with(batch * inputs, |x| {
-                        unround(self.output(from), x);
-                        let xm = Mat::new(x, batch, *inputs, *inputs);
-                        if weight.trained() {
-                            matmul(&mut weight.grad, *inputs, dym.t(), xm, false);
-                        }
-                        let w = Mat::new(&weight.value, *outputs, *inputs, *inputs);
-                        matmul(x, *inputs, dym, w, false);
-                        for (dx, &v) in dx.iter_mut().zip(&*x) {
-                            *dx = E::from_f32(v);
-                        }
-                    });
-                    bias.grad.fill(0.0);
-                    for row in dy32.chunks_exact(*outputs) {
-                        bias.grad.iter_mut().zip(row).for_each(|(b, d)| *b += d);
-                    }
-                });
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
+                let grads = [&mut weight.grad[..], &mut bias.grad[..]];
+                let weight = &weight.value;
+                self.buffers.exchange(dy, len, |dy, dx| {
+                    linear::backward(size, [x, dy], weight, grads, dx);
+                })
             }
             Op::Dropout { .. } => {
                 if let Saved::Mask(mask) = &self.saved[id.0] {
-                    for (d, m) in dy.iter_mut().zip(mask) {
-                        *d = E::from_f32(d.to_f32() * m);
-                    }
+                    dropout::backward(mask, &mut dy);
                 }
-                self.hand(from, dy, grads);
+                dy
             }
-            Op::Flatten if self.plan.is_alias(id) => self.hand(from, dy, grads),
-            Op::Flatten => {
-                let (channels, plane) = plan::layout(self.graph.shape(from));
-                let mut dx = self.buffers.take(dy.len());
-                let maps = dx.chunks_exact_mut(channels * plane);
-                for (map, dy) in maps.zip(dy.chunks_exact(channels * plane)) {
-                    for (i, &dy) in dy.iter().enumerate() {
-                        map[i % plane * channels + i / plane] = dy;
-                    }
-                }
-                self.buffers.give(dy);
-                self.hand(from, dx, grads);
-            }
-        }
+            Op::Flatten if self.plan.is_alias(id) => dy,
+            Op::Flatten => self.buffers.exchange(dy, len, |dy, dx| {
+                layout::unflatten(plan::layout(shape), dy, dx);
+            }),
+        };
+        self.hand(from, dx);
+    }
+}
+
+/// Fills the gradients of a convolution's tensors, where they are trained, from its input and its output's gradient.
+fn conv_gradients<E: Product>(
+    geo: &ConvGeometry,
+    [x, dy]: [&[E]; 2],
+    tensors: &mut [Param],
+    partials: &mut Vec<Vec<f32>>,
+) {
+    let (weight, bias) = split_first(tensors);
+    if weight.trained() {
+        weight::gradient(geo, x, dy, &mut weight.grad, partials);
+    }
+    if let Some(bias) = bias.filter(|bias| bias.trained()) {
+        conv::bias_gradient(dy, &mut bias.grad);
+    }
+}
+
+/// Fills the gradients of a normalisation's tensors, where its statistics are the batch's, and turns `dy` into the
+/// input's gradient.
+fn through_norm<E: Product>(
+    saved: &Saved,
+    x: &[E],
+    tensors: &mut [Param],
+    eps: f32,
+    relu: bool,
+    dy: &mut [E],
+) {
+    let (gamma, beta) = split_first(tensors);
+    let beta = beta.expect("a batch normalisation has a shift");
+    let (Saved::Stats(stats) | Saved::Running(stats)) = saved else {
+        unreachable!("the forward pass saved the statistics")
+    };
+    let passed = NormSaved {
+        x,
+        stats,
+        tensors: [&gamma.value, &beta.value],
+        eps,
+        relu,
+    };
+    if let Saved::Running(_) = saved {
+        norm::backward_running(&passed, dy);
+    } else {
+        norm::backward(&passed, dy, &mut gamma.grad, &mut beta.grad);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A shelf of buffers, so that a warm step allocates nothing.
+//! A shelf of buffers, so that a warm step allocates no map and no gradient of one.
 
 use crate::ops::scratch::Shelf;
 
@@ -30,6 +30,19 @@ impl<E: Shelf> Buffers<E> {
         };
         buffer.resize(len, E::ZERO);
         buffer
+    }
+
+    /// A buffer of `len` numbers that `turn` fills from `old`, which is put back.
+    pub(super) fn exchange(
+        &mut self,
+        old: Vec<E>,
+        len: usize,
+        turn: impl FnOnce(&[E], &mut [E]),
+    ) -> Vec<E> {
+        let mut new = self.take(len);
+        turn(&old, &mut new);
+        self.give(old);
+        new
     }
 
     /// Puts a buffer back.

@@ -1,5 +1,6 @@
-//! The CPU engine: the graph's own reverse pass over plain buffers, none of which is allocated again
-//! once the first step has run.
+//! The CPU engine: the graph's own reverse pass over plain buffers. Maps, their gradients, masks, winners,
+//! packed weights and parts of weight gradients stay from step to step; what a step allocates anew is
+//! small beside them: sums and statistics by channel, tables of a convolution, and the logits it returns.
 //!
 //! Activations and their gradients lie channels last in a [`Product`] format, `f32` or bfloat16;
 //! weights, statistics, sums and logits are `f32` (mixed precision: Micikevicius et al., 2018).
@@ -32,12 +33,42 @@ enum Saved {
     Winners(Vec<u16>),
     /// Batch normalisation: the batch's statistics.
     Stats(BatchStats),
-    /// Batch normalisation in evaluation mode or frozen: the running statistics, which no gradient moves.
+    /// Batch normalisation outside training or frozen: the running statistics, which no gradient moves.
     Running(BatchStats),
     /// Dropout: the mask.
     Mask(Vec<f32>),
     /// The last inner product: its result before it was rounded.
     Logits(Vec<f32>),
+}
+
+impl Saved {
+    /// Room for so many winners: that of the last step, where there is some.
+    fn into_winners(self, len: usize) -> Vec<u16> {
+        let mut room = match self {
+            Self::Winners(room) => room,
+            _ => Vec::new(),
+        };
+        room.resize(len, 0);
+        room
+    }
+
+    /// As [`Saved::into_winners`], for a mask or logits.
+    fn into_numbers(self, len: usize) -> Vec<f32> {
+        let mut room = match self {
+            Self::Mask(room) | Self::Logits(room) => room,
+            _ => Vec::new(),
+        };
+        room.resize(len, 0.0);
+        room
+    }
+
+    /// The winners of a maximum's forward pass.
+    fn winners(&self) -> &[u16] {
+        match self {
+            Self::Winners(winners) => winners,
+            _ => unreachable!("the forward pass saved the winners"),
+        }
+    }
 }
 
 /// Whether a forward pass trains, and with which dropout seed.
@@ -66,6 +97,8 @@ pub struct NativeEngine<E: Product = f32> {
     partials: Vec<Vec<f32>>,
     /// Whether a gradient is wanted at each node: where something is trained, there or before.
     wanted: Vec<bool>,
+    /// Each node's gradient until the backward pass comes to it.
+    grads: Vec<Option<Vec<E>>>,
     /// Images of the last training forward pass, until its backward pass.
     trained_batch: Option<usize>,
 }
@@ -87,6 +120,7 @@ impl<E: Product> NativeEngine<E> {
             packed: (0..nodes).map(|_| Packed::default()).collect(),
             partials: Vec::new(),
             wanted: Vec::new(),
+            grads: Vec::new(),
             trained_batch: None,
             graph,
         }

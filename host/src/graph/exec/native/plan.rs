@@ -2,7 +2,7 @@
 //! of the node before it, and when a buffer is read for the last time.
 
 use crate::graph::{Graph, NodeId, Op, Pool};
-use crate::ops::broadcast::{Product, Side};
+use crate::ops::broadcast::{BroadcastMul, Side};
 
 /// Decisions by node.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub(super) fn run(op: &Op, shape: &[usize]) -> usize {
 }
 
 /// The product of two shapes.
-pub(super) fn product(shapes: [&[usize]; 2]) -> Product {
-    Product {
+pub(super) fn product(shapes: [&[usize]; 2]) -> BroadcastMul {
+    BroadcastMul {
         sides: shapes.map(|shape| {
             let (channels, pixels) = layout(shape);
             Side { channels, pixels }

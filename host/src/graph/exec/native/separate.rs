@@ -1,6 +1,7 @@
 //! One node at a time: for whoever has to see, or to exchange, what flows between the nodes.
 
 use super::super::{ExecError, Params, check_len};
+use super::forward::Pass;
 use super::plan::Plan;
 use super::{Mode, NativeEngine};
 use crate::graph::{Graph, Network, NodeId, Op};
@@ -65,8 +66,13 @@ impl NodeEngine {
         let mut y = engine.buffers.take(engine.numbers(id, batch));
         let saved = std::mem::take(&mut engine.saved[id.0]);
         let mut packed = std::mem::take(&mut engine.packed[id.0]);
-        let work = (saved, &mut packed);
-        engine.saved[id.0] = engine.node(id, &self.params, pixels, batch, Mode::Eval, &mut y, work);
+        let pass = Pass {
+            params: &self.params,
+            pixels,
+            batch,
+            mode: Mode::Eval,
+        };
+        engine.saved[id.0] = engine.node(id, &pass, &mut y, saved, &mut packed);
         engine.packed[id.0] = packed;
         Ok(y)
     }

@@ -3,7 +3,7 @@
 //! Slow and obvious on purpose. Its own gradients are checked against finite differences, which in 64
 //! bits leave no doubt; the engines are then checked against it.
 
-use super::super::{NORM_MOMENTUM, Params, dropout_mask};
+use super::super::{NORM_MOMENTUM, Params, draw_mask};
 use crate::graph::{Conv2d, ConvTranspose2d, Graph, NodeId, Op, Pool};
 
 /// A tensor `[batch, ...]` in `NCHW` order.
@@ -303,10 +303,9 @@ impl Reference {
     }
 
     fn mask(&self, p: f32, [batch, c, h, w]: [usize; 4], seed: u64, id: NodeId) -> Values {
-        dropout_mask(p, batch * c * h * w, seed, id.0)
-            .into_iter()
-            .map(f64::from)
-            .collect()
+        let mut mask = vec![0.0; batch * c * h * w];
+        draw_mask(p, seed, id, &mut mask);
+        mask.into_iter().map(f64::from).collect()
     }
 
     /// `[node][tensor]` gradients of `Σ logits·dlogits`, statistics left out.

@@ -1,4 +1,4 @@
-//! What comes from outside, damaged: the functions of `fuzz/`, without libFuzzer, on altered copies of good
+//! What comes from outside, damaged: the functions of all `fuzz/` folders, without libFuzzer, on altered copies of good
 //! inputs. A few thousand each time; a million by
 //!
 //! ```sh
@@ -8,86 +8,32 @@
 use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use fer_wire::{Camera, Encoder, Hello, List, MAX_FRAME, Message, Status};
 use image::{DynamicImage, GrayImage, ImageFormat};
 
-#[path = "../fuzz/targets/config.rs"]
+use damage::Dice;
+
+#[path = "../../../edge/fuzz/targets/config.rs"]
 mod config;
-#[path = "../fuzz/targets/http_request.rs"]
+mod damage;
+#[path = "../../../host/fuzz/targets/fer2013_csv.rs"]
+mod fer2013_csv;
+#[path = "../../../edge/fuzz/targets/http_request.rs"]
 mod http_request;
-#[path = "../fuzz/targets/y4m_mjpeg.rs"]
+#[path = "../../../edge/wire/fuzz/targets/line.rs"]
+mod line;
+#[path = "../../../models/fuzz/targets/manifest.rs"]
+mod manifest;
+#[path = "../../../host/fuzz/targets/torch_checkpoint.rs"]
+mod torch_checkpoint;
+#[path = "../../../edge/fuzz/targets/y4m_mjpeg.rs"]
 mod y4m_mjpeg;
-
-/// Most bytes of an input: beyond that, time goes into copying.
-const LONGEST: usize = 6000;
-
-/// xorshift64: the same damage every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-
-    fn range(&mut self, len: usize) -> std::ops::Range<usize> {
-        let start = self.below(len + 1);
-        start..(start + self.below(32)).min(len)
-    }
-
-    /// Damages `bytes` in one of the ways in which transfers, authors and attackers do.
-    fn damage(&mut self, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
-        const TELLING: [&[u8]; 10] = [
-            b"\0",
-            b"\xff",
-            b"\n",
-            b"\r\n\r\n",
-            b"-1",
-            b"99999999999999999999",
-            b"1e999",
-            b"\"",
-            b"[[",
-            b"\xff\xd8",
-        ];
-        let at = self.below(bytes.len() + 1);
-        match self.below(8) {
-            0 | 1 if !bytes.is_empty() => {
-                let at = at % bytes.len();
-                bytes[at] ^= 1 << self.below(8);
-            }
-            2 if !bytes.is_empty() => {
-                let at = at % bytes.len();
-                bytes[at] = self.below(256) as u8;
-            }
-            3 => {
-                let range = self.range(bytes.len());
-                bytes.drain(range);
-            }
-            4 => {
-                let range = self.range(bytes.len());
-                let copy = bytes[range].to_vec();
-                bytes.splice(at..at, copy);
-            }
-            5 => {
-                let telling = TELLING[self.below(TELLING.len())];
-                bytes.splice(at..at, telling.iter().copied());
-            }
-            6 => {
-                let other = &seeds[self.below(seeds.len())];
-                let range = self.range(other.len());
-                bytes.splice(at..at, other[range].iter().copied());
-            }
-            _ if self.below(8) == 0 => bytes.truncate(at),
-            _ => {}
-        }
-        bytes.truncate(LONGEST);
-    }
-}
 
 fn fuzz(name: &str, seeds: &[Vec<u8>], target: fn(&[u8])) {
     let runs = std::env::var("FER_FUZZ_RUNS").map_or(5000, |runs| runs.parse().expect("a number"));
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    // beyond that, time goes into copying
+    let longest = seeds.iter().map(Vec::len).max().unwrap_or(0) + 1000;
+    let mut dice = Dice::default();
     for seed in seeds {
         target(seed);
     }
@@ -96,6 +42,7 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], target: fn(&[u8])) {
         for _ in 0..=dice.below(6) {
             dice.damage(&mut bytes, seeds);
         }
+        bytes.truncate(longest);
         let ran = catch_unwind(AssertUnwindSafe(|| target(&bytes)));
         assert!(ran.is_ok(), "{name} panics on \"{}\"", bytes.escape_ascii());
     }
@@ -162,10 +109,79 @@ fn configurations() {
         "\0FER_EDGE_MQTT_HOST=a.b\nFER_EDGE_VISION_REGION=[80, 40, 160, 160]\nPATH=/bin";
     let seeds = [
         default.show().into_bytes(),
-        include_bytes!("../../tools/packaging/fer-edge.toml").to_vec(),
+        include_bytes!("../../../tools/packaging/fer-edge.toml").to_vec(),
         format!("[service]\nthreshold = 0.5\nid = \"a\"\n{variables}").into_bytes(),
         b"[http]\nenabled = true\nlisten = \"0.0.0.0:1\"\ntoken = \"0123456789abcdef\"\n".to_vec(),
         b"[mqtt]\nhost = \"h\"\nport = 1\n[serial]\nport = \"/dev/x\"\nbaud = 9600\n".to_vec(),
     ];
     fuzz("config", &seeds, config::run);
+}
+
+#[test]
+fn lines() {
+    let hello = Message::Hello(Hello {
+        revision: 0,
+        firmware: "fer-edge 0.1.0",
+        model: "vgg19-slim",
+        labels: List::first_of(["happy", "neutral"]),
+    });
+    let status = Message::Status(Status {
+        uptime_ms: 2_500,
+        camera: Camera::Online,
+        captured: 61,
+        processed: 60,
+        dropped: 0,
+    });
+    let mut encoder = Encoder::new();
+    let [hello, status] = [hello, status].map(|message| {
+        let mut line = [0; MAX_FRAME];
+        encoder.encode(&message, &mut line).unwrap().to_vec()
+    });
+    let seeds = [[&hello[..], &status].concat(), hello, status];
+    fuzz("line", &seeds, line::run);
+}
+
+#[test]
+fn manifests() {
+    let seeds = [
+        include_bytes!("../../../models/zoo/vgg19-lite/model.toml").to_vec(),
+        include_bytes!("../../../models/zoo/vgg19-slim-int8/model.toml").to_vec(),
+    ];
+    fuzz("manifest", &seeds, manifest::run);
+}
+
+#[test]
+fn csv_files() {
+    const HEAD: &str = "emotion,pixels,Usage\n";
+    let row = |label, usage| format!("{label},{}0,{usage}\n", "9 ".repeat(48 * 48 - 1));
+    let rows = row(3, "Training") + &row(6, "PublicTest");
+    // the first byte: 1 for the head in the file itself, 2 for going on behind wrong rows
+    let seeds = [
+        format!("\0{rows}"),
+        format!("\u{1}{HEAD}{rows}"),
+        format!("\u{2}{rows}7,1 2 3,Training\n"),
+        format!("\u{3}{HEAD}{rows}"),
+    ];
+    fuzz(
+        "fer2013_csv",
+        &seeds.map(String::into_bytes),
+        fer2013_csv::run,
+    );
+}
+
+#[test]
+fn checkpoints() {
+    // the first byte 0: the file as it is
+    let whole = |file: &[u8]| [b"\0", file].concat();
+    let seeds = [
+        whole(include_bytes!(
+            "../../../host/tests/fixtures/torch/tiny-vgg11.t7"
+        )),
+        whole(include_bytes!(
+            "../../../host/tests/fixtures/torch/tiny-vggnet.pth"
+        )),
+        b"\x01\x80\x02}q\0.\x80\x02]q\0.".to_vec(),
+        b"\x02\x80\x02}q\0.".to_vec(),
+    ];
+    fuzz("torch_checkpoint", &seeds, torch_checkpoint::run);
 }

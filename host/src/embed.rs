@@ -6,7 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::Dataset;
 use crate::explain::{ExplainError, find_layer};
 use crate::graph::exec::{ExecError, Observer};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::NodeId;
 use crate::predict;
 
 /// Why faces cannot be embedded.
@@ -62,7 +62,8 @@ impl Embedder {
         let graph = &checkpoint.network.graph;
         let layer = match layer {
             Some(name) => find_layer(graph, name)?,
-            None => features(graph).ok_or_else(|| EmbedError::NoClassifier {
+            // a dropout behind it passes everything here
+            None => graph.features().ok_or_else(|| EmbedError::NoClassifier {
                 graph: graph.name().into(),
             })?,
         };
@@ -118,19 +119,6 @@ impl Embedder {
         }
         Ok(found)
     }
-}
-
-/// What the last linear layer reads, before a dropout, which passes everything here.
-fn features(graph: &Graph) -> Option<NodeId> {
-    let last = graph.node(graph.output());
-    if !matches!(last.op, Op::Linear { .. }) {
-        return None;
-    }
-    let mut id = last.inputs[0];
-    while matches!(graph.node(id).op, Op::Dropout { .. }) {
-        id = graph.node(id).inputs[0];
-    }
-    Some(id)
 }
 
 #[cfg(test)]

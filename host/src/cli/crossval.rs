@@ -24,8 +24,8 @@ use super::interrupt::Interrupt;
 use super::picture::{is_png, save};
 use super::progress::Progress;
 use super::recipe::{self, Recipe, blame};
-use super::train;
 use super::votes::VoteFlags;
+use super::{start, train};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -233,7 +233,7 @@ impl RunArgs {
         };
         let input = match &from {
             Some((from, _)) => from.input,
-            None => train::input_of(recipe.network.as_ref()),
+            None => start::input_of(recipe.network.as_ref()),
         };
         let load = LoadOptions {
             skip_bad: self.compute.skip_bad,
@@ -260,9 +260,9 @@ impl RunArgs {
         let mut start = match from {
             Some(from) => {
                 let wanted = (dataset.labels(), data.as_str());
-                train::fit(from, wanted, self.new_head, recipe.train.seed)?
+                start::fit(from, wanted, self.new_head, recipe.train.seed)?
             }
-            None => train::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())
+            None => start::fresh(recipe.network.as_ref(), recipe.train.seed, dataset.labels())
                 .map_err(|e| blame(self.file(), e))?,
         };
         start.history.commands.push(train::command_line());

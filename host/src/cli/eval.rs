@@ -12,7 +12,7 @@ use super::crops::{CropsName, crops_of};
 use super::exit::Usage;
 use super::judged::Judged;
 use super::picture::{is_png, name_of, save};
-use super::train::augmentations;
+use super::value::augmentations;
 
 const EXAMPLES: &str = "\
 Examples:

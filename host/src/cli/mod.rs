@@ -25,6 +25,7 @@ mod quantize;
 mod recipe;
 mod report;
 mod seeds;
+mod start;
 mod train;
 mod tuning;
 mod value;

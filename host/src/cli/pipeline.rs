@@ -16,7 +16,7 @@ use super::exit::Configuration;
 use super::export::{Export, print_exported};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::{export, recipe, train};
+use super::{export, recipe, start, train};
 
 const EXAMPLES: &str = "\
 Example file:
@@ -108,7 +108,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return Err(Configuration(format!("{}: {e}", args.file.display())).into());
     }
     let load = LoadOptions {
-        tile: train::input_of(Some(&plan.network)).tile,
+        tile: start::input_of(Some(&plan.network)).tile,
         ..LoadOptions::default()
     };
     let interrupt = Interrupt::listen()?;
@@ -133,7 +133,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     );
 
     let teacher = stage("train", &path("train"), &dataset, &interrupt, || {
-        let mut start = train::fresh(Some(&plan.network), plan.train.seed, dataset.labels())?;
+        let mut start = start::fresh(Some(&plan.network), plan.train.seed, dataset.labels())?;
         start.history.commands.push(command.clone());
         Ok(Setup {
             start,

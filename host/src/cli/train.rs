@@ -3,18 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::ValueEnum;
-use clap::builder::{PossibleValue, PossibleValuesParser};
-use fer_models::{Labels, Preprocess};
-use fer_tools::augment::{Augment, PRESETS, Preset};
-use fer_tools::checkpoint::{Checkpoint, History};
+use fer_tools::augment::Augment;
+use fer_tools::checkpoint::Checkpoint;
 use fer_tools::data::{self, Dataset, LoadOptions};
-use fer_tools::graph::build::{Architecture, NAMES, build};
+use fer_tools::graph::build::{Architecture, NAMES};
 use fer_tools::graph::count::Counts;
 use fer_tools::graph::exec::Precision;
-use fer_tools::graph::head::replace_head;
-use fer_tools::graph::{grow, init};
 use fer_tools::train::{
     BEST_FILE, ClassWeights, Device, LAST_FILE, Outcome, RunState, SEEDS_FILE, Setup, Trainer,
     fingerprint,
@@ -26,7 +22,9 @@ use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::recipe::{Recipe, blame};
 use super::seeds;
-use super::tuning::Tuning;
+use super::start::{changed, fit, fresh, grown, input_of};
+use super::tuning::{Tuning, set};
+use super::value::augmentations;
 use super::votes::VoteFlags;
 
 const EXAMPLES: &str = "\
@@ -170,12 +168,6 @@ impl From<PrecisionName> for Precision {
     }
 }
 
-/// The names of augmentations, each with what it does.
-pub(super) fn augmentations() -> PossibleValuesParser {
-    let named = |preset: &Preset| PossibleValue::new(preset.name).help(preset.about);
-    PossibleValuesParser::new(PRESETS.iter().map(named))
-}
-
 impl NewRun {
     /// The recipe, with what the flags change.
     fn recipe(&self, tuning: &Tuning) -> Result<Recipe> {
@@ -202,12 +194,6 @@ impl NewRun {
         set(&mut train.loss.class_weights, self.class_weights.clone());
         tuning.apply(train)?;
         Ok(recipe)
-    }
-}
-
-pub(super) fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
     }
 }
 
@@ -409,75 +395,6 @@ fn start(new: &NewRun, recipe: Recipe, data: &str, folder: &Path, way: &Way) -> 
     way.to_the_end(trainer, folder)
 }
 
-/// What a fresh network reads; the published VGG19 where none is asked for.
-pub(super) fn input_of(network: Option<&Architecture>) -> Preprocess {
-    let published = Architecture::published("vgg19");
-    let network = network.unwrap_or(&published);
-    Preprocess::of_side(network.channels, network.side())
-}
-
-/// A fresh network for `labels`; the published VGG19 where none is asked for.
-pub(super) fn fresh(
-    network: Option<&Architecture>,
-    seed: u64,
-    labels: &Labels,
-) -> Result<Checkpoint> {
-    let published = Architecture::published("vgg19");
-    let graph = build(network.unwrap_or(&published), labels.len())?;
-    Ok(Checkpoint {
-        network: init::fresh(graph, seed),
-        labels: labels.clone(),
-        input: input_of(network),
-        history: History::default(),
-    })
-}
-
-/// The network in `path`, with another dropout where one is asked for.
-fn changed(path: &Path, dropout: Option<f32>) -> Result<Checkpoint> {
-    let mut from = Checkpoint::load(path)?;
-    if let Some(p) = dropout {
-        let graph = from.network.graph.with_dropout(p);
-        from.network.graph = graph.with_context(|| path.display().to_string())?;
-    }
-    Ok(from)
-}
-
-/// The checkpoint of `path` for `data` with these classes, with a new head where one is asked for.
-pub(super) fn fit(
-    (mut from, path): (Checkpoint, &Path),
-    (labels, data): (&Labels, &str),
-    new_head: bool,
-    seed: u64,
-) -> Result<Checkpoint> {
-    if new_head {
-        from.network = replace_head(&from.network, &from.labels, labels, seed)
-            .with_context(|| path.display().to_string())?;
-        from.labels = labels.clone();
-    }
-    if &from.labels != labels {
-        return Err(Usage(format!(
-            "{}: the network knows {}, the data {} ({data}): give it a head for these with \
-             --new-head",
-            path.display(),
-            from.labels.names().join(" "),
-            labels.names().join(" ")
-        ))
-        .into());
-    }
-    Ok(from)
-}
-
-/// `wide` with the numbers and the history of the narrower network in `path`.
-fn grown(path: &Path, wide: Checkpoint) -> Result<Checkpoint> {
-    let narrow = Checkpoint::load(path)?;
-    if (&narrow.labels, narrow.input) != (&wide.labels, wide.input) {
-        bail!("{}: has other classes or another input", path.display());
-    }
-    let network = grow(&narrow.network, wide.network)
-        .with_context(|| format!("cannot grow {}", path.display()))?;
-    Ok(Checkpoint { network, ..narrow })
-}
-
 fn resume(folder: &Path, way: &Way) -> Result<Outcome> {
     let (checkpoint, state, _) = Checkpoint::load_run(&folder.join(LAST_FILE))?;
     let load = LoadOptions {
@@ -513,30 +430,4 @@ fn parse_channels(text: &str) -> Result<u8, String> {
 pub(super) fn teachers(state: &RunState) -> Result<Vec<Checkpoint>> {
     let load = |path| Ok(Checkpoint::load(Path::new(path))?);
     state.teachers.iter().map(load).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use fer_tools::graph::Graph;
-
-    use super::*;
-
-    #[test]
-    fn a_network_that_takes_no_head_is_named() {
-        let arch = Architecture {
-            width: 0.05,
-            ..Architecture::published("vgg11")
-        };
-        let mut from = fresh(Some(&arch), 1, &Labels::fer2013()).unwrap();
-        let mut nodes = from.network.graph.nodes().to_vec();
-        nodes.pop();
-        from.network.graph = Graph::new("headless", nodes).unwrap();
-        let (path, labels) = (Path::new("a.safetensors"), Labels::ferplus());
-        let fitted = fit((from, path), (&labels, "faces"), true, 1);
-        let error = format!("{:#}", fitted.unwrap_err());
-        assert!(
-            error.starts_with("a.safetensors: node") && error.contains("linear layer"),
-            "{error}"
-        );
-    }
 }

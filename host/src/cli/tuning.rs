@@ -8,7 +8,6 @@ use fer_tools::train::{
 };
 
 use super::exit::Usage;
-use super::train::set;
 
 /// What they change of a recipe.
 #[derive(Debug, Default, clap::Args)]
@@ -276,6 +275,13 @@ impl Tuning {
             }
         }
         Ok(())
+    }
+}
+
+/// What a flag says, where it says anything.
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
     }
 }
 

@@ -297,6 +297,20 @@ impl Graph {
         self.shapes[self.nodes.len() - 1][0]
     }
 
+    /// What the last linear layer reads, before a dropout: the features that a decision is made from. None where the
+    /// graph ends in something else.
+    pub fn features(&self) -> Option<NodeId> {
+        let last = self.node(self.output());
+        if !matches!(last.op, Op::Linear { .. }) {
+            return None;
+        }
+        let mut id = last.inputs[0];
+        while matches!(self.node(id).op, Op::Dropout { .. }) {
+            id = self.node(id).inputs[0];
+        }
+        Some(id)
+    }
+
     /// The nodes that read each node.
     pub fn consumers(&self) -> Vec<Vec<NodeId>> {
         let mut consumers = vec![Vec::new(); self.nodes.len()];

@@ -187,21 +187,13 @@ fn with_features(graph: &Graph) -> Result<(Graph, usize), TrainError> {
         field: "loss.center",
         problem,
     };
-    let last = graph.node(graph.output());
-    let Op::Linear { .. } = last.op else {
-        return Err(wrong(format!(
+    let features = graph.features().ok_or_else(|| {
+        wrong(format!(
             "{} ends in `{}`, which is no inner product with features before it",
             graph.name(),
-            last.name
-        )));
-    };
-    let mut features = last.inputs[0];
-    while let (Op::Dropout { .. }, Some(&before)) = (
-        &graph.node(features).op,
-        graph.node(features).inputs.first(),
-    ) {
-        features = before;
-    }
+            graph.node(graph.output()).name
+        ))
+    })?;
     let mut nodes = graph.nodes().to_vec();
     nodes.push(Node {
         name: "logits and features".into(),

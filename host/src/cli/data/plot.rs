@@ -12,7 +12,7 @@ use fer_tools::report::{augmentation_sheet, histogram_picture};
 use super::super::exit::Usage;
 use super::super::picture::{is_png, save};
 use super::super::recipe::{self, Recipe};
-use super::super::train;
+use super::super::start;
 use super::super::votes::VoteFlags;
 use super::options;
 
@@ -91,7 +91,7 @@ fn training(recipe: Option<&Path>) -> Result<(Augment, Preprocess)> {
         return Ok((Augment::reference(), Preprocess::fer2013(1)));
     };
     let recipe: Recipe = recipe::read(path)?;
-    let input = train::input_of(recipe.network.as_ref());
+    let input = start::input_of(recipe.network.as_ref());
     Ok((recipe.train.augment, input))
 }
 

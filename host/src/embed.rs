@@ -5,8 +5,8 @@ use fer_models::Crops;
 use crate::checkpoint::Checkpoint;
 use crate::data::Dataset;
 use crate::explain::{ExplainError, find_layer};
-use crate::graph::exec::{ExecError, Observer};
 use crate::graph::NodeId;
+use crate::graph::exec::{ExecError, Observer};
 use crate::predict;
 
 /// Why faces cannot be embedded.

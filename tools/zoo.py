@@ -4,10 +4,10 @@
     python3 tools/zoo.py [--data FER2013] [--votes FER+] [--until NAME | --only NAME] [--table]
 
 Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
-the help of the one before, and judges them on PublicTest. Every step leaves its result in runs/, and what is there isn't made
-again: stopped or killed, the same command goes on, at most five minutes earlier; a second one at the same time is refused. About 20
-hours on two cores, as the logs of the zoo add up. --until ends behind a step; --only takes one step: the small networks need no more
-than the committed slim one; --table prints what is there.
+the help of the one before, grows a second teacher out of the slim network, and judges all on PublicTest. Every step leaves its result in
+runs/, and what is there isn't made again: stopped or killed, the same command goes on, at most five minutes earlier; a second one at the
+same time is refused. About 26 hours on two cores, as the logs of the zoo add up. --until ends behind a step; --only takes one step: the
+small networks need no more than the committed slim one; --table prints what is there.
 What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl, and stays as it is until its training comes out
 otherwise or its folder is removed; what each network reached goes to docs/results/budgets.json. FER_TOOLS names the program; else it is
 built.
@@ -82,6 +82,8 @@ def mean_of(name, count):
 
 
 TEACHER, SPARSE = best("vgg19"), best("vgg19-sparse")
+# The second teacher, and what the first rounds on the way to it made.
+GROWN, GROWN_MEAN = "runs/vgg19-teacher.safetensors", "runs/vgg19-mean.safetensors"
 
 
 def large(name, params, macs, *further):
@@ -227,6 +229,27 @@ class Zoo:
             self.call("train", self.data, *arguments, "--recipe", f"host/recipes/{recipe}.toml", "--out", f"runs/{name}")
         (RUNS / f"{name}.done").touch()
 
+    def softened(self):
+        """Labels softened by FER+'s votes."""
+        return ["--ferplus", self.votes, "--labels", "ferplus-mixed7"]
+
+    def grow(self):
+        """The second teacher: as wide as the first, grown out of the slim network, in rounds that start where others ended."""
+
+        def go_on(run, source):
+            self.train(run, run, *self.softened(), "--from", source, "--dropout", 0)
+            return best(run)
+
+        slim, blend = budget_of("vgg19-slim").result, "vgg19-slim-blend"
+        self.train(blend, "vgg19-blend", *self.softened(), "--from", slim, "--dropout", 0, "--distill", slim)
+        self.train("vgg19-grown", "vgg19-grown", *self.softened(), "--grow", best(blend), "--distill", best(blend))
+        recall = go_on("vgg19-recall", best("vgg19-grown"))
+        again = go_on("vgg19-again", recall)
+        self.call("average", recall, again, "--out", GROWN_MEAN)
+        near = go_on("vgg19-near", go_on("vgg19-afar", GROWN_MEAN))
+        self.call("average", near, GROWN_MEAN, "--out", GROWN)
+        self.judge("vgg19-grown", GROWN)
+
     def judge(self, name, checkpoint):
         """Size, and accuracy on PublicTest with the centre crop and with ten, kept in the repository."""
         sha256 = sha256_of(checkpoint)
@@ -257,7 +280,7 @@ class Zoo:
                 source = mean_of(budget.name, len(made))
                 self.call("average", *made, "--out", source)
             distill = (flag for teacher in of.teachers for flag in ("--distill", teacher))
-            votes = ["--ferplus", self.votes, "--labels", "ferplus-mixed7"] if of.votes else []
+            votes = self.softened() if of.votes else []
             self.train(run, of.recipe, *votes, "--from", source, *flags, *distill)
             # only the first round fights learning by heart
             source, flags = best(run), ["--dropout", 0]
@@ -362,7 +385,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="../shared/data/fer2013.csv.xz")
     parser.add_argument("--votes", default="../shared/data/ferplus_fer2013new.csv")
-    names = ["vgg19", "vgg19-sparse", *(budget.name for budget in BUDGETS)]
+    names = ["vgg19", "vgg19-sparse", *(budget.name for budget in BUDGETS), "vgg19-grown"]
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--until", choices=names)
     which.add_argument("--only", choices=names)
@@ -381,6 +404,7 @@ def main():
         ("vgg19", lambda: (zoo.train("vgg19", "vgg19"), zoo.judge("vgg19", TEACHER))),
         ("vgg19-sparse", lambda: zoo.train("vgg19-sparse", "sparse", "--from", TEACHER, "--distill", TEACHER)),
         *((budget.name, lambda budget=budget: zoo.cut(budget)) for budget in BUDGETS),
+        ("vgg19-grown", zoo.grow),
     ]
     for name, step in steps:
         if args.only not in (None, name):

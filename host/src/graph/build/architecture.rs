@@ -14,6 +14,10 @@ pub struct Architecture {
     pub name: String,
     /// Multiplies the channel counts, rounded to multiples of 4; 1 is the published network.
     pub width: f64,
+    /// Channels of each convolution, before they are multiplied; empty: as published. Only of VGG, whose layers stand in
+    /// one line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub widths: Vec<usize>,
     /// Image channels: 1, or 3 for grey replicated as the references feed it.
     pub channels: usize,
     /// Probability of dropping a feature before the classifier.
@@ -29,6 +33,8 @@ pub struct Architecture {
 struct Choices {
     name: String,
     width: Option<f64>,
+    #[serde(default)]
+    widths: Vec<usize>,
     channels: Option<usize>,
     dropout: Option<f32>,
     size: Option<usize>,
@@ -39,6 +45,7 @@ impl From<Choices> for Architecture {
         let published = Self::published(&choices.name);
         Self {
             width: choices.width.unwrap_or(published.width),
+            widths: choices.widths,
             channels: choices.channels.unwrap_or(published.channels),
             dropout: choices.dropout.unwrap_or(published.dropout),
             size: choices.size,
@@ -55,6 +62,7 @@ impl Architecture {
         Self {
             name: name.into(),
             width: 1.0,
+            widths: Vec::new(),
             channels,
             dropout,
             size: None,

@@ -140,6 +140,15 @@ pub fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
     if !(arch.width > 0.0 && arch.width <= 4.0) {
         return Err(arch.problem(format!("width is {}, expected above 0 up to 4", arch.width)));
     }
+    let widths = [0, vgg::convolutions(&arch.name)];
+    if !widths.contains(&arch.widths.len()) || arch.widths.iter().any(|w| !(1..=4096).contains(w)) {
+        let found = &arch.widths;
+        let problem = match widths {
+            [_, 0] => "takes no widths: they are VGG's".to_owned(),
+            [_, n] => format!("widths is {found:?}, expected {n} from 1 to 4096, one for each convolution"),
+        };
+        return Err(arch.problem(problem));
+    }
     if !matches!(arch.channels, 1 | 3) {
         return Err(arch.problem(format!("channels is {}, expected 1 or 3", arch.channels)));
     }

@@ -172,6 +172,32 @@ fn width_scales_channels_and_keeps_the_classes() {
 }
 
 #[test]
+fn widths_are_those_of_each_convolution() {
+    let arch = |name, widths: &[usize]| Architecture {
+        widths: widths.into(),
+        ..Architecture::published(name)
+    };
+    let chosen = [8, 12, 16, 20, 24, 28, 32, 36];
+    let graph = build(&arch("vgg11", &chosen), 7).unwrap();
+    let outputs = |node: &Node| match node.op {
+        Op::Conv2d(conv) => Some(conv.outputs),
+        _ => None,
+    };
+    let built: Vec<usize> = graph.nodes().iter().filter_map(outputs).collect();
+    assert_eq!(built, chosen);
+    for (name, widths, says) in [
+        ("vgg11", &chosen[1..], "expected 8 from 1"),
+        ("vgg11", &[0; 8], "expected 8 from 1"),
+        ("vgg19_bn", &chosen, "expected 16"),
+        ("vggnet", &chosen, "VGG's"),
+        ("resnet18", &chosen, "VGG's"),
+    ] {
+        let error = build(&arch(name, widths), 7).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn size_is_a_choice_and_a_size_too_small_names_the_node() {
     let arch = |name, size| Architecture {
         size: Some(size),

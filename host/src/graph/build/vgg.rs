@@ -22,6 +22,14 @@ fn layout(name: &str) -> &'static [usize] {
     }
 }
 
+/// Convolutions of a VGG; none for any other name.
+pub(super) fn convolutions(name: &str) -> usize {
+    match name.starts_with("vgg") && name != "vggnet" {
+        true => layout(name).iter().filter(|&&width| width > 0).count(),
+        false => 0,
+    }
+}
+
 /// The convolutions and poolings of a VGG, numbered as in a PyTorch `Sequential`; also the next number.
 pub(super) fn features(
     b: &mut GraphBuilder,
@@ -29,6 +37,7 @@ pub(super) fn features(
     mut x: NodeId,
     norms: bool,
 ) -> (NodeId, usize) {
+    let mut widths = arch.widths.iter();
     let mut index = 0;
     let mut name = || {
         let name = format!("features.{index}");
@@ -40,7 +49,8 @@ pub(super) fn features(
             x = b.halve(name(), x);
             continue;
         }
-        let conv = conv3x3(b.channels(x), arch.scale(width), 1, true);
+        let width = widths.next().unwrap_or(&width);
+        let conv = conv3x3(b.channels(x), arch.scale(*width), 1, true);
         x = b.conv(name(), x, conv);
         if norms {
             x = b.norm(name(), x, conv.outputs);

@@ -145,7 +145,9 @@ pub fn build(arch: &Architecture, classes: usize) -> Result<Graph, GraphError> {
         let found = &arch.widths;
         let problem = match widths {
             [_, 0] => "takes no widths: they are VGG's".to_owned(),
-            [_, n] => format!("widths is {found:?}, expected {n} from 1 to 4096, one for each convolution"),
+            [_, n] => format!(
+                "widths is {found:?}, expected {n} from 1 to 4096, one for each convolution"
+            ),
         };
         return Err(arch.problem(problem));
     }

@@ -6,7 +6,7 @@
 Trains the teacher, makes its scales sparse, cuts the slim network out of it and the smaller ones out of that one, fine-tunes each with
 the help of the one before, grows a second teacher out of the slim network, and judges all on PublicTest. Every step leaves its result in
 runs/, and what is there isn't made again: stopped or killed, the same command goes on, at most five minutes earlier; a second one at the
-same time is refused. About 26 hours on two cores, as the logs of the zoo add up. --until ends behind a step; --only takes one step: the
+same time is refused. About 28 hours on two cores, as the logs of the zoo add up. --until ends behind a step; --only takes one step: the
 small networks need no more than the committed slim one; --table prints what is there.
 What ships goes to models/zoo with card, manifest, recipe and the run's metrics.jsonl, and stays as it is until its training comes out
 otherwise or its folder is removed; what each network reached goes to docs/results/budgets.json. FER_TOOLS names the program; else it is
@@ -46,8 +46,11 @@ class Round(NamedTuple):
     teachers: list
     # whether FER+'s votes soften the labels
     votes: bool = False
-    # whether it starts from the mean of all rounds before it, instead of from the last
-    from_mean: bool = False
+    # the checkpoints whose mean it starts from, instead of the last round's
+    mean: list = []
+    # what is cut out of the network first, and whether it then grows to the widths of the recipe
+    prune: list = []
+    grow: bool = False
 
 
 class Budget(NamedTuple):
@@ -76,12 +79,20 @@ def best(run):
     return f"runs/{run}/best.safetensors"
 
 
-def mean_of(name, count):
-    """The mean of what a network's first rounds made."""
-    return f"runs/{name}-mean-{count}.safetensors"
+def bests(*rounds):
+    """The checkpoints of rounds of the slim network."""
+    return [best(f"vgg19-slim{of}") for of in rounds]
+
+
+def start_of(run):
+    """The mean of other runs' results that a run starts from."""
+    return f"runs/{run}-start.safetensors"
 
 
 TEACHER, SPARSE = best("vgg19"), best("vgg19-sparse")
+# The slim network before its last layers grow, and the cut that makes room for that.
+SETTLED = best("vgg19-slim-settle")
+NARROWER = ["--keep-macs", "80%", "--per-layer", "--min-channels", 24]
 # The second teacher, and what the first rounds on the way to it made.
 GROWN, GROWN_MEAN = "runs/vgg19-teacher.safetensors", "runs/vgg19-mean.safetensors"
 
@@ -105,9 +116,15 @@ BUDGETS = [
         "25%",
         Round("vgg19-mixed", [best("vgg19-slim")]),
         Round("vgg19-polish", [best("vgg19-slim"), best("vgg19-slim-mixed")]),
-        Round("vgg19-votes", [mean_of("vgg19-slim", 3)], votes=True, from_mean=True),
+        Round("vgg19-votes", [start_of("vgg19-slim-votes")], votes=True, mean=bests("", "-mixed", "-polish")),
         Round("vgg19-votes-polish", [best("vgg19-slim-votes")], votes=True),
         Round("vgg19-settle", [best("vgg19-slim-votes-polish")], votes=True),
+        Round("vgg19-wide", [SETTLED], votes=True, prune=NARROWER, grow=True),
+        Round("vgg19-recall", [], votes=True),
+        Round("vgg19-again", [], votes=True),
+        Round("vgg19-afar", [], votes=True, mean=bests("-recall", "-again")),
+        Round("vgg19-near", [], votes=True),
+        Round("vgg19-heart", [], votes=True, mean=bests("-recall", "-again", "-near")),
     ),
     small("vgg19-twelfth", SLIM, "56M", 32, 16, Round("vgg19-matched", [SLIM]), Round("vgg19-polish", [SLIM])),
     small("vgg19-tiny", SLIM, "33.6M", 24, 8),
@@ -132,13 +149,18 @@ OLD_VOTES = """
 The rounds with votes ran before `keep` was a setting, and the first two of them with another estimate of what votes say
 (docs/prune.md): the script trains them as the recipes are now, and comes out elsewhere.
 """
+BY_HAND = """
+The rounds from `vgg19-slim-wide` on were begun by hand: `runs/slim-wide` in the commands is `runs/vgg19-slim-wide` of the script, and so on,
+`runs/slim-narrow.safetensors` what it cuts first, and `models/zoo/vgg19-slim/checkpoint.safetensors` what `vgg19-slim-settle` left, this
+folder's checkpoint in commit c48c9a8.
+"""
 OLD_SLIM = """
 It was cut out of the `vgg19-slim` of before 2026-11-30; the script takes today's, and comes out elsewhere.
 """
 SHIPPED = {
     "vgg19-slim": Shipped(
         [("vgg19", "vgg19"), ("vgg19-sparse", "sparse")],
-        {"de6a006105d6bdeec5a6972b290d89f31c37426db17e02120ffe4d9c6266fc18": OLD_VOTES},
+        {"82777374f0b4f42fdc5c1213c4b18351eb6f4e88d090d948ba9171b95c8cce4a": OLD_VOTES + BY_HAND},
     ),
     "vgg19-twelfth": Shipped(notes={"7ccfd42c2659a1550d72416ba82d02065ad9232b3aaa0e97110bafa3b90fcb31": OLD_SLIM}),
     "vgg19-tiny": Shipped(notes={"a40450163533d03eede8ac7f9172d9b17c8a0d518394aca8e45229b86b50bfc0": OLD_SLIM}),
@@ -240,8 +262,8 @@ class Zoo:
             self.train(run, run, *self.softened(), "--from", source, "--dropout", 0)
             return best(run)
 
-        slim, blend = budget_of("vgg19-slim").result, "vgg19-slim-blend"
-        self.train(blend, "vgg19-blend", *self.softened(), "--from", slim, "--dropout", 0, "--distill", slim)
+        blend = "vgg19-slim-blend"
+        self.train(blend, "vgg19-blend", *self.softened(), "--from", SETTLED, "--dropout", 0, "--distill", SETTLED)
         self.train("vgg19-grown", "vgg19-grown", *self.softened(), "--grow", best(blend), "--distill", best(blend))
         recall = go_on("vgg19-recall", best("vgg19-grown"))
         again = go_on("vgg19-again", recall)
@@ -274,18 +296,27 @@ class Zoo:
             out = self.call("prune", budget.source, *budget.prune, "--out", pruned, "--json", capture=True)
             write(table, out)
         source, flags = pruned, budget.train
-        made = []
         for run, of in budget.runs:
-            if of.from_mean:
-                source = mean_of(budget.name, len(made))
-                self.call("average", *made, "--out", source)
-            distill = (flag for teacher in of.teachers for flag in ("--distill", teacher))
-            votes = self.softened() if of.votes else []
-            self.train(run, of.recipe, *votes, "--from", source, *flags, *distill)
+            if not (RUNS / f"{run}.done").exists():
+                self.round(run, of, source, flags)
             # only the first round fights learning by heart
             source, flags = best(run), ["--dropout", 0]
-            made.append(source)
         self.judge(budget.name, budget.result)
+
+    def round(self, run, of, source, flags):
+        """One round of a network, from `source`, what is left of it, or a mean instead."""
+        if of.mean:
+            source = start_of(run)
+            self.call("average", *of.mean, "--out", source)
+        if of.prune:
+            pruned = f"runs/{run}-pruned.safetensors"
+            self.call("prune", source, *of.prune, "--out", pruned)
+            source = pruned
+        # a network that grows has the dropout of its recipe
+        start = ["--grow", source] if of.grow else ["--from", source, *flags]
+        distill = (flag for teacher in of.teachers for flag in ("--distill", teacher))
+        votes = self.softened() if of.votes else []
+        self.train(run, of.recipe, *votes, *start, *distill)
 
     def ship(self, name):
         """The model folders in floats and in 8 bits, with all that a reader of the card needs to make them again."""

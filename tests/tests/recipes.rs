@@ -69,7 +69,7 @@ fn every_recipe_trains_a_step() {
             "64",
         ];
         if text.contains("--grow") {
-            flags.extend(["--width", "0.1", "--grow", narrow, "--distill", narrow]);
+            flags.extend(["--width", "0.5", "--grow", narrow, "--distill", narrow]);
         } else if text.contains("\n[network]") {
             flags.extend(["--width", "0.05"]);
         } else {

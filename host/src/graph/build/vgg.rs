@@ -24,10 +24,10 @@ fn layout(name: &str) -> &'static [usize] {
 
 /// Convolutions of a VGG; none for any other name.
 pub(super) fn convolutions(name: &str) -> usize {
-    match name.starts_with("vgg") && name != "vggnet" {
-        true => layout(name).iter().filter(|&&width| width > 0).count(),
-        false => 0,
+    if !name.starts_with("vgg") || name == "vggnet" {
+        return 0;
     }
+    layout(name).iter().filter(|&&width| width > 0).count()
 }
 
 /// The convolutions and poolings of a VGG, numbered as in a PyTorch `Sequential`; also the next number.

@@ -79,6 +79,11 @@ def best(run):
     return f"runs/{run}/best.safetensors"
 
 
+def done(run):
+    """The file that says that a run has come to its end."""
+    return RUNS / f"{run}.done"
+
+
 def bests(*rounds):
     """The checkpoints of rounds of the slim network."""
     return [best(f"vgg19-slim{of}") for of in rounds]
@@ -239,7 +244,7 @@ class Zoo:
 
     def train(self, name, recipe, *arguments):
         """A run from its beginning, or on from where it was stopped; nothing where it is done."""
-        if (RUNS / f"{name}.done").exists():
+        if done(name).exists():
             return
         if (RUNS / name / "last.safetensors").exists():
             self.call("train", "--resume", f"runs/{name}")
@@ -249,7 +254,7 @@ class Zoo:
             write(RUNS / f"{name}.machine", machine())
             shutil.copy(RECIPES / f"{recipe}.toml", RUNS / f"{name}.toml")
             self.call("train", self.data, *arguments, "--recipe", f"host/recipes/{recipe}.toml", "--out", f"runs/{name}")
-        (RUNS / f"{name}.done").touch()
+        done(name).touch()
 
     def softened(self):
         """Labels softened by FER+'s votes."""
@@ -297,7 +302,7 @@ class Zoo:
             write(table, out)
         source, flags = pruned, budget.train
         for run, of in budget.runs:
-            if not (RUNS / f"{run}.done").exists():
+            if not done(run).exists():
                 self.round(run, of, source, flags)
             # only the first round fights learning by heart
             source, flags = best(run), ["--dropout", 0]

@@ -132,7 +132,17 @@ BUDGETS = [
         Round("vgg19-heart", [], votes=True, mean=bests("-recall", "-again", "-near")),
     ),
     small("vgg19-twelfth", SLIM, "56M", 32, 16, Round("vgg19-matched", [SLIM]), Round("vgg19-polish", [SLIM])),
-    small("vgg19-tiny", SLIM, "33.6M", 24, 8),
+    Budget(
+        "vgg19-tiny",
+        SLIM,
+        ["--keep-macs", "16%", "--per-layer", "--min-channels", 8],
+        [],
+        [
+            Round("vgg19-small", [SLIM], votes=True, grow=True),
+            Round("vgg19-recall", [], votes=True),
+            Round("vgg19-again", [], votes=True),
+        ],
+    ),
     large("vgg19-half", "50%", "50%"),
     small("vgg19-eighth", SLIM, "84M", 32, 16),
     # the slim network as teacher would take several times as long as their own steps

@@ -51,6 +51,8 @@ class Round(NamedTuple):
     # what is cut out of the network first, and whether it then grows to the widths of the recipe
     prune: list = []
     grow: bool = False
+    # after the first round; it has its network's
+    dropout: float = 0
 
 
 class Budget(NamedTuple):
@@ -140,7 +142,8 @@ BUDGETS = [
         [
             Round("vgg19-small", [SLIM], votes=True, grow=True),
             Round("vgg19-recall", [], votes=True),
-            Round("vgg19-again", [], votes=True),
+            Round("vgg19-patient", [SLIM], votes=True, dropout=0.05),
+            Round("vgg19-rote", [], votes=True),
         ],
     ),
     large("vgg19-half", "50%", "50%"),
@@ -310,12 +313,11 @@ class Zoo:
         if not table.exists():
             out = self.call("prune", budget.source, *budget.prune, "--out", pruned, "--json", capture=True)
             write(table, out)
-        source, flags = pruned, budget.train
-        for run, of in budget.runs:
+        source = pruned
+        for number, (run, of) in enumerate(budget.runs):
             if not done(run).exists():
-                self.round(run, of, source, flags)
-            # only the first round fights learning by heart
-            source, flags = best(run), ["--dropout", 0]
+                self.round(run, of, source, ["--dropout", of.dropout] if number else budget.train)
+            source = best(run)
         self.judge(budget.name, budget.result)
 
     def round(self, run, of, source, flags):
@@ -327,7 +329,7 @@ class Zoo:
             pruned = f"runs/{run}-pruned.safetensors"
             self.call("prune", source, *of.prune, "--out", pruned)
             source = pruned
-        # a network that grows has the dropout of its recipe
+        # a network that grows has its recipe's dropout
         start = ["--grow", source] if of.grow else ["--from", source, *flags]
         distill = (flag for teacher in of.teachers for flag in ("--distill", teacher))
         votes = self.softened() if of.votes else []

@@ -175,13 +175,17 @@ folder's checkpoint in commit c48c9a8.
 OLD_SLIM = """
 It was cut out of the `vgg19-slim` of before 2026-11-30; the script takes today's, and comes out elsewhere.
 """
+LONG_TINY = """
+The last two rounds were begun by hand: `runs/tiny-long` in the commands is `runs/vgg19-tiny-patient` of the script, and `/tmp/long.toml` its
+`vgg19-patient.toml`.
+"""
 SHIPPED = {
     "vgg19-slim": Shipped(
         [("vgg19", "vgg19"), ("vgg19-sparse", "sparse")],
         {"82777374f0b4f42fdc5c1213c4b18351eb6f4e88d090d948ba9171b95c8cce4a": OLD_VOTES + BY_HAND},
     ),
     "vgg19-twelfth": Shipped(notes={"7ccfd42c2659a1550d72416ba82d02065ad9232b3aaa0e97110bafa3b90fcb31": OLD_SLIM}),
-    "vgg19-tiny": Shipped(notes={"a40450163533d03eede8ac7f9172d9b17c8a0d518394aca8e45229b86b50bfc0": OLD_SLIM}),
+    "vgg19-tiny": Shipped(notes={"523c85e52559e702789202c91c049d8204268f87a83b89b18bcc3f948040c4c6": LONG_TINY}),
 }
 HOW_MADE = "## How this copy was made"
 # Largest file in the repository, in bytes; what is larger ships with weights of 16 bits.

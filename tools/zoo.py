@@ -51,7 +51,7 @@ class Round(NamedTuple):
     # what is cut out of the network first, and whether it then grows to the widths of the recipe
     prune: list = []
     grow: bool = False
-    # after the first round; it has its network's
+    # of a further round; the first has what its network trains with
     dropout: float = 0
 
 
